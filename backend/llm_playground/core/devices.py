@@ -1,0 +1,94 @@
+"""Devices: which one to use, what it is called, how much memory was used."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from llm_playground.core.errors import ConfigError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def pick_device(name: str = "auto") -> str:
+    """Resolve ``auto`` to the best device here, and refuse one that is not there.
+
+    Raises:
+        ConfigError: an unknown name, or a device this machine lacks.
+    """
+    import torch
+
+    if name.split(":")[0] not in DEVICES:
+        raise ConfigError(f"device: {name!r} is unknown.", hint="Use auto, cpu, cuda or mps.", field="device")
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return next(kind for kind, there in available.items() if there)
+    if not available[name.split(":")[0]]:
+        raise ConfigError(
+            f"device: this machine has no {name} device.", hint="Use auto or cpu.", field="device"
+        )
+    return name
+
+
+def usable_cores() -> int:
+    """Return the number of CPU cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1
+
+
+def configure_threads(threads: int | None = None) -> int:
+    """Set PyTorch's CPU threads (default: every usable core) and return the number."""
+    import torch
+
+    count = threads or usable_cores()
+    torch.set_num_threads(count)
+    return count
+
+
+def peak_memory_bytes() -> int:
+    """Return this process's peak resident memory in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+@lru_cache(maxsize=1)
+def cpu_name() -> str:
+    """Return the processor's name as the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def device_info() -> dict[str, Any]:
+    """Describe this machine without importing torch: processor, cores, total and free memory in bytes.
+
+    The accelerator is added only once torch has been loaded by something else, so that asking is cheap.
+    """
+    import psutil
+
+    memory = psutil.virtual_memory()
+    info: dict[str, Any] = {
+        "name": cpu_name(),
+        "type": "cpu",
+        "cores": usable_cores(),
+        "memory_total_bytes": memory.total,
+        "memory_available_bytes": memory.available,
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "cuda"):
+        if torch.cuda.is_available():
+            info |= {"name": torch.cuda.get_device_name(0), "type": "cuda"}
+        elif torch.backends.mps.is_available():
+            info["type"] = "mps"
+    return info

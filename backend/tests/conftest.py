@@ -1,0 +1,50 @@
+"""Shared fixtures: one thread, no network, a workspace of its own for every test."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from llm_playground.core.protocols import NullContext
+from llm_playground.core.workspace import Workspace
+
+hypothesis.settings.register_profile(
+    "quick", max_examples=40, deadline=None, derandomize=True, print_blob=True
+)
+hypothesis.settings.register_profile("fresh", max_examples=400, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """An empty workspace, also the default one of the code under test."""
+    root = tmp_path / "workspace"
+    monkeypatch.setenv("LLMP_WORKSPACE", str(root))
+    return Workspace(root).ensure()
+
+
+@pytest.fixture
+def context(tmp_path: Path, workspace: Workspace) -> NullContext:
+    """A context that keeps what a stage tells it."""
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    return NullContext(run_dir, workspace, seed=0)
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of public test data; tests that need it skip where it is absent."""
+    default = Path(__file__).resolve().parents[3] / "shared" / "data"
+    folder = Path(os.environ.get("LLMP_TEST_DATA", default))
+    if not folder.is_dir():
+        pytest.skip("public test data is not there (set LLMP_TEST_DATA)")
+    return folder
