@@ -1,0 +1,91 @@
+"""Conversations for fine-tuning and the held-out benchmark: questions with one checkable answer each."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from llm_playground.core.seeds import derive_seed
+from llm_playground.data.tinyworld.narration import story_about
+from llm_playground.data.tinyworld.scenes import SCENES, Question, fact_questions, scene
+from llm_playground.data.tinyworld.small_talk import outside_question, small_talk
+from llm_playground.data.tinyworld.world import NAMES
+
+UNKNOWN = "I don't know that."
+_REQUESTS = (
+    "Tell me a story about {name}.",
+    "Can you tell me a story about {name}?",
+    "Please tell a story about {name}.",
+    "A story about {name}, please.",
+)
+
+
+def asked(statements: tuple[str, ...], question: Question) -> str:
+    """Return the user's message: the scene, then the question."""
+    return " ".join([*statements, question.text])
+
+
+def conversation(rng: random.Random) -> dict[str, Any]:
+    """Draw one training conversation.
+
+    Returns:
+        ``{"kind": str, "messages": [{"role", "content"}, ...]}``; never with a held-out pair.
+    """
+    draw = rng.random()
+    if draw < 0.66:
+        told = scene(rng)
+        question = rng.choice(told.questions)
+        turns = [(asked(told.statements, question), question.answer)]
+        if len(told.questions) > 1 and rng.random() < 0.3:
+            other = rng.choice([item for item in told.questions if item is not question])
+            turns.append((other.text, other.answer))
+        return _messages(question.kind, turns)
+    if draw < 0.80:
+        questions = rng.sample(fact_questions(rng.choice(NAMES)), rng.choice((1, 1, 2)))
+        return _messages("fact", [(item.text, item.answer) for item in questions])
+    if draw < 0.86:
+        name = rng.choice(NAMES)
+        return _messages("story", [(rng.choice(_REQUESTS).format(name=name), story_about(rng, name))])
+    if draw < 0.93:
+        return _messages("unknown", [(outside_question(rng), UNKNOWN)])
+    return _messages("small talk", [small_talk(rng) for _ in range(rng.choice((1, 1, 2)))])
+
+
+def _messages(kind: str, turns: list[tuple[str, str]]) -> dict[str, Any]:
+    messages = []
+    for user, assistant in turns:
+        messages += [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
+    return {"kind": kind, "messages": messages}
+
+
+def conversations(count: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield ``count`` training conversations; the i-th depends on (seed, i) alone."""
+    for index in range(count):
+        yield conversation(random.Random(derive_seed(seed, "conversation", index)))
+
+
+def benchmark(count: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Yield held-out questions, evenly over the kinds of scenes, all about pairs never seen in training.
+
+    Returns:
+        items ``{"id", "kind", "question", "answer", "candidates"}``.
+    """
+    kinds = tuple(dict.fromkeys(SCENES))
+    seen: set[str] = set()
+    index = 0
+    while len(seen) < count:
+        rng = random.Random(derive_seed(seed, "benchmark", index))
+        told = kinds[index % len(kinds)](rng, held_out=True)
+        question = rng.choice(told.questions)
+        text = asked(told.statements, question)
+        index += 1
+        if text not in seen:
+            seen.add(text)
+            yield {
+                "id": f"tinyworld-{len(seen) - 1:04d}",
+                "kind": question.kind,
+                "question": text,
+                "answer": question.answer,
+                "candidates": list(question.candidates),
+            }

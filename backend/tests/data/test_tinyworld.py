@@ -1,0 +1,112 @@
+"""The embedded world: deterministic, honest about what it holds out, and answerable by its own statements."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pyarrow.parquet
+import pytest
+
+from llm_playground.data.tinyworld import (
+    benchmark,
+    conversations,
+    exact,
+    preferences,
+    reward,
+    stories,
+    tasks,
+    write_dataset,
+)
+from llm_playground.data.tinyworld.world import FOODS, NAMES, NUMBERS, THINGS, is_held_out
+
+THINGS_AND_FOODS = set(THINGS) | set(FOODS)
+
+
+def held_out_meetings(text: str) -> list[tuple[str, str]]:
+    words = set(re.findall(r"[A-Za-z]+", text))
+    return [
+        (name, thing)
+        for name in words & set(NAMES)
+        for thing in words & THINGS_AND_FOODS
+        if is_held_out(name, thing)
+    ]
+
+
+def test_same_seed_gives_the_same_world_and_another_seed_another() -> None:
+    assert list(stories(50, 3)) == list(stories(50, 3))
+    assert list(stories(50, 3)) != list(stories(50, 4))
+    assert list(stories(10, 3)) == list(stories(50, 3))[:10]
+    assert list(conversations(20, 1)) == list(conversations(20, 1))
+    assert list(benchmark(30, 1)) == list(benchmark(30, 1))
+
+
+def test_held_out_pairs_never_meet_in_training_text() -> None:
+    for text in stories(3000, 0):
+        assert held_out_meetings(text) == [], text
+    for rows in (conversations(3000, 0), tasks(500, 0), preferences(500, 0)):
+        for item in rows:
+            messages = item.get("messages") or item["prompt"]
+            text = " ".join(message["content"] for message in messages)
+            assert held_out_meetings(text) == [], text
+
+
+def test_every_benchmark_item_is_about_held_out_pairs_and_has_its_answer_among_the_candidates() -> None:
+    items = list(benchmark(200, 0))
+    assert len({item["question"] for item in items}) == 200
+    for item in items:
+        assert held_out_meetings(item["question"]), item
+        assert item["answer"] in item["candidates"]
+        assert len(set(item["candidates"])) == len(item["candidates"]) >= 2
+
+
+@pytest.mark.parametrize("kind", ["where", "moved", "who", "color", "went", "count"])
+def test_answers_follow_from_the_statements(kind: str) -> None:
+    items = [item for item in benchmark(400, 5) if item["kind"] == kind]
+    assert items
+    for item in items:
+        *told, _ = re.split(r"(?<=\.) ", item["question"])
+        answer = item["answer"].rstrip(".").split()
+        if kind in ("where", "moved"):
+            thing, place = answer[1], answer[-1]
+            last = [sentence for sentence in told if f" the {thing} " in sentence][-1]
+            assert last.endswith(f"{place}.")
+        elif kind == "color":
+            assert any(f"a {answer[-1]} {answer[1]}." in sentence for sentence in told)
+        elif kind in ("who", "went"):
+            assert any(sentence.startswith(answer[0]) and answer[-1] in sentence for sentence in told)
+        else:
+            start = NUMBERS.index(told[0].split()[2])
+            change = next(NUMBERS.index(w.strip(".")) for w in told[1].split() if w.strip(".") in NUMBERS)
+            sign = 1 if "more" in told[1] else -1
+            assert NUMBERS[start + sign * change] == answer[2]
+
+
+def test_preferences_prefer_the_right_answer() -> None:
+    for item in preferences(200, 0):
+        assert item["chosen"] != item["rejected"]
+    assert {item["flaw"] for item in preferences(200, 0)} == {"wrong", "evasive", "wordy"}
+
+
+def test_the_checkers() -> None:
+    assert exact(" the ball is in the box", "The ball is in the box.")
+    assert not exact("The ball is in the bag.", "The ball is in the box.")
+    assert reward("The ball is in the box.", "The ball is in the box.") == 1.0
+    assert 0 < reward("The ball is in the bag.", "The ball is in the box.") < 1
+    assert reward("", "The ball is in the box.") == 0.0
+
+
+def test_the_data_set_is_written_whole(tmp_path) -> None:
+    seen: list[tuple[int, int]] = []
+    summary = write_dataset(
+        tmp_path, documents=120, seed=1, progress=lambda *a: seen.append(a), dialogues=60, items=30
+    )
+    assert summary["documents"] == 120 and summary["benchmark_items"] == 30
+    assert seen[-1][0] == seen[-1][1]
+    assert pyarrow.parquet.read_table(tmp_path / "documents.parquet").num_rows == 120
+    chats = pyarrow.parquet.read_table(tmp_path / "conversations.parquet").to_pylist()
+    assert len(chats) == 60
+    assert json.loads(chats[0]["messages"])[0]["role"] == "user"
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert len(card["suggested_questions"]) == 5
+    assert 0 < card["chance"] < 0.6
