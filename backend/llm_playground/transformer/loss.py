@@ -1,0 +1,47 @@
+"""Log-probabilities of tokens and cross-entropy as sums, so that any split of a batch adds up the same."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+IGNORE = -100  # target value of positions without loss
+
+
+def token_logprobs(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return log p(target) at each position.
+
+    Args:
+        logits: [..., V].
+        targets: [...] ids; positions with ``IGNORE`` give 0.
+
+    Returns:
+        [...] in nats, at most 0.
+    """
+    flat = F.cross_entropy(
+        (
+            logits.reshape(-1, logits.shape[-1]).float()
+            if logits.dtype != torch.float64
+            else logits.reshape(-1, logits.shape[-1])
+        ),
+        targets.reshape(-1),
+        ignore_index=IGNORE,
+        reduction="none",
+    )
+    return -flat.view(targets.shape)
+
+
+def cross_entropy_sum(logits: Tensor, targets: Tensor) -> tuple[Tensor, int]:
+    """Return (sum of -log p(target) in nats, number of targets), leaving out ``IGNORE``.
+
+    Args:
+        logits: [..., V].
+        targets: [...] ids.
+    """
+    count = int((targets != IGNORE).sum())
+    scores = logits.reshape(-1, logits.shape[-1])
+    if scores.dtype not in (torch.float32, torch.float64):
+        scores = scores.float()
+    total = F.cross_entropy(scores, targets.reshape(-1), ignore_index=IGNORE, reduction="sum")
+    return total, count
