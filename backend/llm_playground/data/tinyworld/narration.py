@@ -31,7 +31,6 @@ _CLOSINGS = (
     "In the evening they told the story again.",
     "They laughed and said good night.",
 )
-_ASKERS = ("asked {name}", "{name} asked", "said {name}")
 
 
 def facts(rng: random.Random) -> list[str]:
@@ -67,18 +66,22 @@ def facts(rng: random.Random) -> list[str]:
     return sentences[: rng.randint(3, 5)]
 
 
-def told_question(rng: random.Random, told: Scene, text: str) -> list[str]:
-    """Let somebody ask about the scene and somebody answer, as direct speech.
+def told_questions(rng: random.Random, told: Scene) -> list[str]:
+    """Let somebody ask about the scene and somebody answer, as direct speech, one to all of its questions.
 
-    People whom the story so far must not meet (a held-out pair) do not speak.
+    People whom the scene must not meet (a held-out pair) do not speak.
     """
-    question = rng.choice(told.questions)
+    text = " ".join(told.statements)
     speakers = [name for name in NAMES if not _would_meet(name, text)]
-    asker = rng.choice(speakers or ["a child"])
-    style = rng.choice(("speech", "speech", "plain"))
-    if style == "plain":
-        return [question.text, question.answer]
-    return [f'"{question.text}" asked {asker}.', f'"{question.answer}"']
+    count = rng.randint(1, len(told.questions))
+    lines = []
+    for question in rng.sample(told.questions, count):
+        if rng.random() < 0.5:
+            lines.append(f"{question.text} {question.answer}")
+        else:
+            asker = rng.choice(speakers or ["a child"])
+            lines.append(f'"{question.text}" asked {asker}. "{question.answer}"')
+    return lines
 
 
 def _would_meet(name: str, text: str) -> bool:
@@ -102,9 +105,7 @@ def story(rng: random.Random) -> str:
         parts.append(opening.format(weather=rng.choice(WEATHERS), town=TOWN, place=rng.choice(PLACES)))
     told = scene(rng)
     parts += told.statements
-    parts += told_question(rng, told, " ".join(told.statements))
-    if rng.random() < 0.35:
-        parts += told_question(rng, told, " ".join(told.statements))
+    parts += told_questions(rng, told)
     if rng.random() < 0.5:
         parts.append(rng.choice(_CLOSINGS))
     return " ".join(parts)

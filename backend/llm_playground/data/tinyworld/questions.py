@@ -35,12 +35,10 @@ def conversation(rng: random.Random) -> dict[str, Any]:
     draw = rng.random()
     if draw < 0.66:
         told = scene(rng)
-        question = rng.choice(told.questions)
-        turns = [(asked(told.statements, question), question.answer)]
-        if len(told.questions) > 1 and rng.random() < 0.3:
-            other = rng.choice([item for item in told.questions if item is not question])
-            turns.append((other.text, other.answer))
-        return _messages(question.kind, turns)
+        first, *others = rng.sample(told.questions, rng.randint(1, min(3, len(told.questions))))
+        turns = [(asked(told.statements, first), first.answer)]
+        turns += [(question.text, question.answer) for question in others]
+        return _messages(first.kind, turns)
     if draw < 0.80:
         questions = rng.sample(fact_questions(rng.choice(NAMES)), rng.choice((1, 1, 2)))
         return _messages("fact", [(item.text, item.answer) for item in questions])
