@@ -1,0 +1,70 @@
+"""How text is cut into pieces before merging, and the printable names of bytes."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from llm_playground.core.errors import ConfigError
+
+# GPT-2's pattern (Radford et al. 2019, encoder.py); the same as ByteLevel(use_regex=True) in `tokenizers`.
+PATTERNS = {
+    "gpt2": r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+""",
+}
+
+
+@cache
+def compile_pattern(name: str) -> Any:
+    """Return the compiled pattern of that name.
+
+    Raises:
+        ConfigError: the name is unknown.
+    """
+    import regex
+
+    if name not in PATTERNS:
+        raise ConfigError(
+            f"pattern: {name!r} is unknown.", hint=f"Known: {', '.join(PATTERNS)}.", field="pattern"
+        )
+    return regex.compile(PATTERNS[name])
+
+
+@cache
+def byte_names() -> tuple[str, ...]:
+    """Return GPT-2's printable character for each byte value: 256 different ones.
+
+    Printable Latin-1 characters stand for themselves; the other bytes take characters from U+0100 on.
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    names, spare = {byte: chr(byte) for byte in printable}, 0x100
+    for byte in range(256):
+        if byte not in names:
+            names[byte] = chr(spare)
+            spare += 1
+    return tuple(names[byte] for byte in range(256))
+
+
+@cache
+def name_bytes() -> dict[str, int]:
+    """Return the byte value of each printable name."""
+    return {name: byte for byte, name in enumerate(byte_names())}
+
+
+def to_name(token: bytes) -> str:
+    """Spell a token's bytes in printable characters, as ``tokenizer.json`` does.
+
+    >>> to_name(b" the")
+    'Ġthe'
+    """
+    names = byte_names()
+    return "".join(names[byte] for byte in token)
+
+
+def from_name(name: str) -> bytes:
+    """Return the bytes of a printable spelling.
+
+    Raises:
+        KeyError: a character stands for no byte.
+    """
+    values = name_bytes()
+    return bytes(values[character] for character in name)
