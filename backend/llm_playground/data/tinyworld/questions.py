@@ -35,7 +35,7 @@ def conversation(rng: random.Random) -> dict[str, Any]:
     draw = rng.random()
     if draw < 0.66:
         told = scene(rng)
-        first, *others = rng.sample(told.questions, rng.randint(1, min(3, len(told.questions))))
+        first, *others = rng.sample(told.questions, rng.randint(1, len(told.questions)))
         turns = [(asked(told.statements, first), first.answer)]
         turns += [(question.text, question.answer) for question in others]
         return _messages(first.kind, turns)

@@ -1,0 +1,15 @@
+"""Data: sources, documents, token shards and the loader."""
+
+from llm_playground.core.lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "DataPrepareConfig": "prepare",
+        "Document": "documents",
+        "TokenLoader": "loader",
+        "TokenizeConfig": "shards",
+        "epoch_order": "loader",
+        "read_documents": "documents",
+    },
+)

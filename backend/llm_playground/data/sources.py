@@ -1,0 +1,116 @@
+"""Where documents come from: text files, JSON lines, and the documentation inside the running Python."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+from llm_playground.core.errors import InputError
+from llm_playground.data.documents import Document
+
+
+def find_files(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Return the file itself, or all files below a folder with one of the suffixes, sorted.
+
+    Raises:
+        InputError: nothing is there.
+    """
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix in suffixes)
+        if files:
+            return files
+        raise InputError(f"The folder {path} holds no {' or '.join(suffixes)} file.", field="path")
+    raise InputError(f"The file {path} does not exist.", field="path")
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 file, without a byte-order mark.
+
+    Raises:
+        InputError: it is empty, or not UTF-8 (the byte is named).
+    """
+    data = path.read_bytes()
+    if not data.strip():
+        raise InputError(f"The file {path} is empty.", field="path")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"The file {path} is not UTF-8 text: byte {error.start} is 0x{data[error.start]:02x}.",
+            hint="Save it as UTF-8 and try again.",
+            field="path",
+        ) from None
+
+
+def text_documents(path: Path) -> Iterator[Document]:
+    """Yield one document for each ``.txt`` or ``.md`` file."""
+    for file in find_files(path, (".txt", ".md")):
+        yield Document(
+            file.name if file == path else file.relative_to(path).as_posix(), read_text(file), "text"
+        )
+
+
+def jsonl_documents(path: Path, field: str) -> Iterator[Document]:
+    """Yield one document for each line of ``.jsonl`` files.
+
+    Raises:
+        InputError: naming the file and line that is not JSON or lacks the field.
+    """
+    for file in find_files(path, (".jsonl", ".ndjson")):
+        for number, line in enumerate(read_text(file).splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InputError(f"{file} line {number} is not JSON: {error.msg}.", field="path") from None
+            text = row.get(field) if isinstance(row, dict) else None
+            if not isinstance(text, str):
+                raise InputError(
+                    f"{file} line {number} has no text in {field!r}.",
+                    hint="Name the right field with text_field.",
+                    field="text_field",
+                )
+            if any("\ud800" <= character <= "\udfff" for character in text):
+                raise InputError(
+                    f"{file} line {number} holds a lone surrogate (half a character).", field="path"
+                )
+            yield Document(f"{file.stem}:{number}", text, file.name)
+
+
+def python_documents() -> Iterator[Document]:
+    """Yield the documentation inside the running Python: language topics, then docstrings by module.
+
+    Modules are parsed, never imported. The same Python release gives the same documents.
+    """
+    try:
+        topics = dict(importlib.import_module("pydoc_data.topics").topics)
+    except ImportError:  # some distributions leave it out
+        topics = {}
+    for name in sorted(topics):
+        yield Document(f"topic:{name}", topics[name].strip(), "python-docs")
+    library = Path(sysconfig.get_paths()["stdlib"])
+    skipped = {"test", "tests", "idlelib", "site-packages", "lib2to3", "turtledemo", "__pycache__"}
+    for file in sorted(library.rglob("*.py")):
+        relative = file.relative_to(library)
+        if skipped & set(relative.parts):
+            continue
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError):
+            continue  # a few library files hold deliberate errors; they have no documentation to read
+        parts = []
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                text = ast.get_docstring(node)
+                if text and len(text) > 40:
+                    parts.append(text if isinstance(node, ast.Module) else f"{node.name}: {text}")
+        text = "\n\n".join(parts)
+        if text and not any("\ud800" <= character <= "\udfff" for character in text):
+            yield Document(relative.with_suffix("").as_posix().replace("/", "."), text, "python-docs")
