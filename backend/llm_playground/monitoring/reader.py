@@ -99,7 +99,7 @@ class MetricReader:
         return {name: {"step": step, "value": _finite(value)} for name, step, value in found}
 
     def series(self, name: str, points: int = 500) -> tuple[Series, Series]:
-        """Return (the line that counts, the ghosts of overwritten attempts), each about ``points`` long at most.
+        """Return (the line that counts, the ghosts of overwritten attempts), about ``points`` long each.
 
         Every bucket carries the smallest and greatest value in it, so that no spike is lost at any zoom.
         """
