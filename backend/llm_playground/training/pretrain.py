@@ -1,0 +1,194 @@
+"""The stage ``pretrain``: token shards in, a base model out."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from llm_playground.core.config import StageConfig, parse_config
+from llm_playground.core.errors import ConfigError
+from llm_playground.core.workspace import Artifact
+from llm_playground.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    import torch
+
+    from llm_playground.core.protocols import Context
+    from llm_playground.data.loader import TokenLoader
+    from llm_playground.tokenization import BPETokenizer
+    from llm_playground.training.engine import Batch, Term
+    from llm_playground.transformer import ModelConfig
+
+TITLE = "Pre-training"
+
+
+class PretrainConfig(StageConfig):
+    """Train a model from random weights to predict the next token."""
+
+    tokens: str = Field(min_length=1, description="Id of the token shards.")
+    preset: str = Field("quickstart", description="Named model shape to start from.")
+    model: dict[str, Any] = Field(
+        default_factory=dict, description="Changes to the preset (width, layers, ...)."
+    )
+    training: TrainingConfig = Field(default_factory=TrainingConfig, description="How to train.")
+    name: str = Field("base model", description="Name of the model.")
+
+
+CONFIG = PretrainConfig
+
+
+class NextToken:
+    """The objective of pre-training: the mean negative log-probability of every next token.
+
+    Args:
+        train: samples to learn from.
+        val: samples kept aside.
+        eval_batches, batch_size: size of a validation.
+    """
+
+    def __init__(self, train: TokenLoader, val: TokenLoader, eval_batches: int, batch_size: int) -> None:
+        self.train, self.val = train, val
+        self.batch_size = batch_size
+        self.eval_rows = min(eval_batches * batch_size, val.samples_per_epoch)
+
+    def batch(self, cursor: int, size: int) -> Batch:
+        """Return ``inputs`` and ``targets``, each [size, T]."""
+        return self._tensors(self.train, cursor, size)
+
+    @staticmethod
+    def _tensors(loader: TokenLoader, cursor: int, size: int) -> Batch:
+        import torch
+
+        inputs, targets = loader.batch(cursor, size)
+        return {"inputs": torch.from_numpy(inputs), "targets": torch.from_numpy(targets)}
+
+    def counts(self, batch: Batch) -> dict[str, int]:
+        """Return the number of targets."""
+        return {"cross_entropy": batch["targets"].numel()}
+
+    def loss(self, model: torch.nn.Module, batch: Batch) -> dict[str, Term]:
+        """Return the summed cross-entropy in nats."""
+        from llm_playground.training.engine import Term
+        from llm_playground.transformer.loss import cross_entropy_sum
+
+        total, count = cross_entropy_sum(model(batch["inputs"]), batch["targets"])
+        return {"cross_entropy": Term(total, count)}
+
+    def evaluate(self, model: torch.nn.Module) -> dict[str, float]:
+        """Return ``val/loss`` (nats per token) and ``val/bits_per_byte`` over the same samples every time."""
+        total = count = 0.0
+        device = next(model.parameters()).device
+        for start in range(0, self.eval_rows, self.batch_size):
+            batch = self._tensors(self.val, start, min(self.batch_size, self.eval_rows - start))
+            term = self.loss(model, {name: value.to(device) for name, value in batch.items()})[
+                "cross_entropy"
+            ]
+            total, count = total + float(term.sum), count + term.count
+        loss = total / count
+        return {"val/loss": loss, "val/bits_per_byte": loss / math.log(2) / self.val.bytes_per_token}
+
+
+def resolve_model(config: PretrainConfig, tokenizer: BPETokenizer) -> ModelConfig:
+    """Return the model's shape: the preset, the changes, and the tokenizer's vocabulary.
+
+    Raises:
+        ConfigError: an unknown setting, an impossible shape, or a vocabulary that is too small.
+    """
+    from llm_playground.transformer import ModelConfig
+
+    values = ModelConfig.preset(config.preset).model_dump() | {
+        "vocab_size": tokenizer.vocab_size,
+        "bos_id": tokenizer.bos_id,
+        "eos_id": tokenizer.eos_id,
+        "pad_id": tokenizer.pad_id,
+    }
+    if "ffn_width" not in config.model:
+        values["ffn_width"] = None  # follows the width
+    shape = parse_config(ModelConfig, values | config.model, "model")
+    if shape.vocab_size < tokenizer.vocab_size:
+        raise ConfigError(
+            f"model.vocab_size: {shape.vocab_size} is too small.",
+            hint=f"The tokenizer has {tokenizer.vocab_size} ids.",
+            field="model.vocab_size",
+        )
+    return shape
+
+
+def run(config: PretrainConfig, context: Context) -> Artifact:
+    """Pre-train and publish the base model as a Hugging Face folder.
+
+    Raises:
+        NotFoundError, ConfigError, InputError: ids, shape or data are wrong.
+        StopRequested: the user asked to stop.
+    """
+    from llm_playground.core.seeds import seed_everything
+    from llm_playground.data.loader import TokenLoader
+    from llm_playground.tokenization import load_tokenizer
+    from llm_playground.training.engine import train
+    from llm_playground.transformer import TransformerLM
+
+    tokens = context.workspace.get(config.tokens, "tokens")
+    tokenizer = load_tokenizer(tokens.path)
+    shape = resolve_model(config, tokenizer)
+    settings = config.training
+    length = shape.context_length
+    loader = TokenLoader(tokens.path, "train", length, context.seed)
+    loader.verify()
+    objective = NextToken(
+        loader,
+        TokenLoader(tokens.path, "val", length, shuffle=False),
+        settings.eval_batches,
+        settings.batch_size,
+    )
+    seed_everything(context.seed)
+    model = TransformerLM(shape)
+    context.log(f"A model of {model.num_parameters():,} parameters, family {shape.family}.")
+    result = train(
+        model, objective, settings, context, tokens_per_row=length, stage="pretrain", tokenizer=tokenizer
+    )
+    return publish_model(
+        context,
+        model,
+        tokenizer,
+        name=config.name,
+        parents=[tokens.id],
+        config=config,
+        card=dict(tokens.card),
+        figures={**result.summary(), "chat": False, "stage": "pretrain"},
+    )
+
+
+def publish_model(
+    context: Context,
+    model: Any,
+    tokenizer: BPETokenizer,
+    *,
+    name: str,
+    parents: list[str],
+    config: StageConfig,
+    card: dict[str, Any],
+    figures: dict[str, Any],
+) -> Artifact:
+    """Write a trained model with its tokenizer as an artifact of the workspace."""
+    summary = {
+        "parameters": model.num_parameters(),
+        "vocab_size": model.config.vocab_size,
+        "context_length": model.config.context_length,
+        **figures,
+    }
+    context.set_summary(**summary)
+    with context.workspace.new_artifact(
+        "model",
+        name=name,
+        parents=parents,
+        config=config.model_dump(mode="json"),
+        card=card,
+        summary=summary,
+        run_id=context.run_id,
+    ) as draft:
+        model.save_pretrained(draft.path)
+        tokenizer.save(draft.path)
+    assert draft.artifact is not None
+    return draft.artifact
