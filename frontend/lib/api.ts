@@ -1,0 +1,122 @@
+import type {
+  Conversation,
+  ConversationSummary,
+  Health,
+  Message,
+  Metrics,
+  Model,
+  Recipe,
+  RecipeDetail,
+  Run,
+  RunDetail,
+  RunEvent,
+} from "./types";
+
+/** An answer that was not a success, in the words of the program. */
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly status: number,
+    readonly hint: string | null = null,
+    readonly field: string | null = null,
+  ) {
+    super(message);
+    this.name = "ApiError";
+  }
+}
+
+/** Reads the error body of the REST contract (or of the OpenAI-compatible one); never throws. */
+export async function readError(response: Response): Promise<ApiError> {
+  let message = `The program answered ${response.status} ${response.statusText}`.trim() + ".";
+  let hint: string | null = null;
+  let field: string | null = null;
+  try {
+    const body = (await response.json()) as {
+      error?: { message?: string; hint?: string | null; field?: string | null; param?: string | null };
+      detail?: unknown;
+    };
+    if (body.error?.message) message = body.error.message;
+    else if (typeof body.detail === "string") message = body.detail;
+    hint = body.error?.hint ?? null;
+    field = body.error?.field ?? body.error?.param ?? null;
+  } catch {
+    // a body that is not JSON adds nothing to the status line
+  }
+  return new ApiError(message, response.status, hint, field);
+}
+
+/** One request; throws ApiError with clear words, also when the program cannot be reached. */
+export async function request<T>(path: string, init: RequestInit = {}): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      ...init,
+      headers: init.body ? { "content-type": "application/json", ...init.headers } : init.headers,
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError("The program does not answer.", 0, "Is it still running? Start it with `make run`.");
+  }
+  if (!response.ok) throw await readError(response);
+  if (response.status === 204) return undefined as T;
+  const text = await response.text();
+  return (text ? JSON.parse(text) : undefined) as T;
+}
+
+const get = <T>(path: string, signal?: AbortSignal) => request<T>(path, { signal });
+const send = <T>(method: string, path: string, body?: unknown) =>
+  request<T>(path, { method, body: body === undefined ? undefined : JSON.stringify(body) });
+const at = encodeURIComponent;
+
+export interface ConversationBody {
+  title?: string;
+  model: string | null;
+  messages: Message[];
+  params: Record<string, unknown>;
+}
+
+export const api = {
+  health: (signal?: AbortSignal) => get<Health>("/api/v1/health", signal),
+  recipes: async (signal?: AbortSignal) =>
+    listOf<Recipe>(await get<Recipe[] | { recipes: Recipe[] }>("/api/v1/recipes", signal), "recipes"),
+  recipe: (name: string, signal?: AbortSignal) => get<RecipeDetail>(`/api/v1/recipes/${at(name)}`, signal),
+
+  runs: async (signal?: AbortSignal) => (await get<{ runs: Run[] }>("/api/v1/runs", signal)).runs,
+  run: (id: string, signal?: AbortSignal) => get<RunDetail>(`/api/v1/runs/${at(id)}`, signal),
+  startRun: (body: { stage: string; config: unknown; name?: string; seed?: number }) =>
+    send<Run>("POST", "/api/v1/runs", body),
+  stopRun: (id: string) => send<Run>("POST", `/api/v1/runs/${at(id)}/stop`),
+  resumeRun: (id: string) => send<Run>("POST", `/api/v1/runs/${at(id)}/resume`),
+  deleteRun: (id: string) => send<unknown>("DELETE", `/api/v1/runs/${at(id)}`),
+  restoreRun: (id: string) => send<Run>("POST", `/api/v1/runs/${at(id)}/restore`),
+  metrics: (id: string, points = 800, signal?: AbortSignal) =>
+    get<Metrics>(`/api/v1/runs/${at(id)}/metrics?points=${points}`, signal),
+  events: async (id: string, types: string, signal?: AbortSignal) =>
+    (await get<{ events: RunEvent[] }>(`/api/v1/runs/${at(id)}/events?types=${at(types)}`, signal)).events,
+  log: async (id: string, tail = 400, signal?: AbortSignal) =>
+    (await get<{ text: string }>(`/api/v1/runs/${at(id)}/log?tail=${tail}`, signal)).text,
+
+  models: async (signal?: AbortSignal) => (await get<{ models: Model[] }>("/api/v1/models", signal)).models,
+  deleteModel: (id: string) => send<unknown>("DELETE", `/api/v1/models/${at(id)}`),
+  restoreModel: (id: string) => send<unknown>("POST", `/api/v1/models/${at(id)}/restore`),
+
+  conversations: async (signal?: AbortSignal) =>
+    listOf<ConversationSummary>(
+      await get<ConversationSummary[] | { conversations: ConversationSummary[] }>(
+        "/api/v1/playground/conversations",
+        signal,
+      ),
+      "conversations",
+    ),
+  conversation: (id: string, signal?: AbortSignal) =>
+    get<Conversation>(`/api/v1/playground/conversations/${at(id)}`, signal),
+  createConversation: (body: ConversationBody) =>
+    send<Conversation>("POST", "/api/v1/playground/conversations", body),
+  saveConversation: (id: string, body: ConversationBody) =>
+    send<Conversation>("PUT", `/api/v1/playground/conversations/${at(id)}`, body),
+  deleteConversation: (id: string) => send<unknown>("DELETE", `/api/v1/playground/conversations/${at(id)}`),
+};
+
+function listOf<T>(value: T[] | Record<string, unknown>, name: string): T[] {
+  return Array.isArray(value) ? value : ((value[name] as T[] | undefined) ?? []);
+}
