@@ -1,0 +1,80 @@
+"""Errors as JSON: one clear sentence, a hint, the field."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from llm_playground.api.security import BodyTooLarge, error_body
+from llm_playground.core.errors import LLMPError
+
+logger = logging.getLogger("llm_playground.api")
+
+
+class ErrorDetail(BaseModel):
+    """What is wrong and what to do about it."""
+
+    message: str = Field(description="What is wrong, one sentence.")
+    hint: str | None = Field(None, description="What would be right.")
+    field: str | None = Field(None, description="The setting at fault.")
+
+
+class ErrorBody(BaseModel):
+    """Body of every answer with a status of 400 or above."""
+
+    error: ErrorDetail
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe error answers for the OpenAPI schema."""
+    return {status: {"model": ErrorBody} for status in (400, 422, *statuses)}
+
+
+def _answer(
+    request: Request, status: int, message: str, hint: str | None = None, field: str | None = None
+) -> JSONResponse:
+    return JSONResponse(error_body(request.url.path, status, message, hint, field), status)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Turn every exception into a JSON answer."""
+
+    @app.exception_handler(LLMPError)
+    async def known(request: Request, error: LLMPError) -> JSONResponse:
+        return _answer(request, error.status, error.message, error.hint, error.field)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        parts, field = [], None
+        for item in error.errors()[:10]:
+            place = [str(part) for part in item["loc"] if part not in ("body", "query", "path")]
+            name = ".".join(place)
+            field = field or name or None
+            parts.append(f"{name}: {item['msg']}" if name else str(item["msg"]))
+        status = 400 if request.url.path.startswith("/v1/") else 422
+        return _answer(request, status, f"The request is wrong: {'; '.join(parts)}.", None, field)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        message = {
+            404: f"There is nothing at {request.url.path}.",
+            405: f"{request.method} is not possible at {request.url.path}.",
+        }.get(error.status_code, str(error.detail))
+        answer = _answer(request, error.status_code, message)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, BodyTooLarge):
+            raise error
+        logger.exception("unexpected error at %s", request.url.path, exc_info=error)
+        return _answer(
+            request, 500, f"An unexpected error happened: {type(error).__name__}.", "See the server's log."
+        )

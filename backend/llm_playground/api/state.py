@@ -1,0 +1,45 @@
+"""What the handlers share: workspace, supervisor, loaded models, conversations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from llm_playground.api.settings import Settings
+from llm_playground.core.workspace import Workspace
+from llm_playground.playground import Conversations, ModelCache
+from llm_playground.runs import Supervisor
+
+
+@dataclass
+class AppState:
+    """The server's parts, made once.
+
+    Attributes:
+        workspace: where everything is.
+        settings: how the server was started.
+        supervisor: starts and lists runs.
+        models: loaded models.
+        conversations: stored chats.
+    """
+
+    workspace: Workspace
+    settings: Settings
+    supervisor: Supervisor = field(init=False)
+    models: ModelCache = field(init=False)
+    conversations: Conversations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.supervisor = Supervisor(self.workspace)
+        self.models = ModelCache(self.workspace)
+        self.conversations = Conversations(self.workspace.app_db)
+
+
+def get_state(request: Request) -> AppState:
+    """Return the application's state."""
+    return cast(AppState, request.app.state.llmp)
+
+
+State = Annotated[AppState, Depends(get_state)]
