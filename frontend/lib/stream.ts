@@ -16,20 +16,19 @@ const RETRY_MS = 2_000;
 /**
  * The tab's one connection for live news. A browser allows six connections per server, so all parts of the
  * page share this one: each asks for its topics, and the connection is opened anew when the set changes.
- * A dropped connection is resumed by the browser with Last-Event-ID; a hidden tab closes it, and whoever
- * listens is told on return, to read what was missed.
+ * A dropped connection is resumed by the browser with Last-Event-ID; a hidden tab closes it. A connection
+ * begins with what happens from then on, so whoever shows more is told of each opening, to read the rest.
  */
 export class LiveStream {
   private source: EventSource | null = null;
   private url = "";
   private topics = new Map<string, number>();
   private handlers = new Map<StreamName, Set<Handler<never>>>();
-  private reopened = new Set<() => void>();
+  private opened = new Set<() => void>();
   private watchers = new Set<() => void>();
   private state: StreamStatus = "idle";
   private timer: ReturnType<typeof setTimeout> | null = null;
   private planned = false;
-  private missed = false;
   private watching = false;
 
   constructor(private readonly base = "/api/v1/events") {}
@@ -57,10 +56,10 @@ export class LiveStream {
     return () => void set.delete(handler as Handler<never>);
   }
 
-  /** Calls back when the connection is open again after a gap in which messages may have been missed. */
-  onReopen(handler: () => void): () => void {
-    this.reopened.add(handler);
-    return () => void this.reopened.delete(handler);
+  /** Calls back whenever the connection is open: what came before that moment must be read by a request. */
+  onOpen(handler: () => void): () => void {
+    this.opened.add(handler);
+    return () => void this.opened.delete(handler);
   }
 
   /** For useSyncExternalStore. */
@@ -96,14 +95,10 @@ export class LiveStream {
     this.source = source;
     source.onopen = () => {
       this.setState("open");
-      if (this.missed) {
-        this.missed = false;
-        for (const handler of [...this.reopened]) handler();
-      }
+      for (const handler of [...this.opened]) handler();
     };
     source.onerror = () => {
       this.setState("lost");
-      this.missed = true;
       // The browser reconnects on its own, unless the answer was an error: then it gives up, and we try on.
       if (source.readyState === EventSource.CLOSED && this.source === source) {
         this.close();
@@ -132,7 +127,6 @@ export class LiveStream {
     if (this.source) {
       this.source.close();
       this.source = null;
-      this.missed = true;
     }
     this.setState("idle");
   }

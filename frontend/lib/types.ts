@@ -82,7 +82,7 @@ export interface Recipe {
   title: string;
   description: string;
   steps: RecipeStep[];
-  estimated_minutes?: number | null;
+  minutes: number | null;
 }
 
 export interface RecipeDetail extends Recipe {

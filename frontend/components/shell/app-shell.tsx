@@ -1,0 +1,82 @@
+"use client";
+
+import { usePathname } from "next/navigation";
+import { type ReactNode, useState } from "react";
+
+import { cn } from "@/lib/utils";
+
+import { CommandPalette } from "./command-palette";
+import { Rail } from "./rail";
+import { ShortcutsDialog } from "./shortcuts-dialog";
+import { TopBar } from "./top-bar";
+import { useRailState } from "./use-rail-state";
+import { useShortcuts } from "./use-shortcuts";
+
+/** Rail, top bar, palette and shortcuts around every page. */
+export function AppShell({ children }: { children: ReactNode }) {
+  const [palette, setPalette] = useState(false);
+  const [shortcuts, setShortcuts] = useState(false);
+  const [narrow, setNarrow] = useRailState();
+  const path = usePathname();
+  useShortcuts({
+    openPalette: () => setPalette(true),
+    openShortcuts: () => setShortcuts(true),
+    toggleRail: () => setNarrow(!narrow),
+  });
+  const fills = path.startsWith("/chat");
+
+  return (
+    <div className="flex min-h-dvh">
+      <a
+        href="#content"
+        className="fixed top-2 left-2 z-50 -translate-y-16 rounded-lg bg-accent px-3 py-1.5 text-on-accent focus:translate-y-0"
+      >
+        Skip to content
+      </a>
+      <aside
+        className={cn(
+          "sticky top-0 hidden h-dvh shrink-0 border-r bg-background transition-[width] duration-150 md:block",
+          narrow ? "w-15" : "w-56",
+        )}
+      >
+        <Rail narrow={narrow} onToggle={() => setNarrow(!narrow)} />
+      </aside>
+      <div className={cn("flex min-w-0 flex-1 flex-col", fills && "h-dvh")}>
+        <TopBar onPalette={() => setPalette(true)} onShortcuts={() => setShortcuts(true)} />
+        <main id="content" tabIndex={-1} className="flex min-h-0 min-w-0 flex-1 flex-col outline-none">
+          {children}
+        </main>
+      </div>
+      <CommandPalette open={palette} onOpenChange={setPalette} onShortcuts={() => setShortcuts(true)} />
+      <ShortcutsDialog open={shortcuts} onOpenChange={setShortcuts} />
+    </div>
+  );
+}
+
+/** Width, margins and title line of an ordinary page. */
+export function Page({
+  title,
+  note,
+  actions,
+  children,
+  className,
+}: {
+  title: ReactNode;
+  note?: ReactNode;
+  actions?: ReactNode;
+  children: ReactNode;
+  className?: string;
+}) {
+  return (
+    <div className={cn("mx-auto w-full max-w-[1400px] px-4 pt-5 pb-12 sm:px-8 sm:pt-7", className)}>
+      <div className="mb-5 flex flex-wrap items-start justify-between gap-x-4 gap-y-3">
+        <div className="min-w-0">
+          <h1 className="text-xl font-semibold tracking-tight break-words">{title}</h1>
+          {note ? <div className="text-base text-muted">{note}</div> : null}
+        </div>
+        {actions ? <div className="flex flex-wrap items-center gap-2">{actions}</div> : null}
+      </div>
+      {children}
+    </div>
+  );
+}
