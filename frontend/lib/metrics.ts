@@ -12,6 +12,7 @@ interface Line {
 }
 
 const FLUSH_MS = 200;
+const KEPT_ROWS = 2_000; // rows that may be newer than an answer that is on its way
 const empty = (): Curve => ({ steps: [], values: [] });
 
 /**
@@ -24,8 +25,9 @@ export class MetricStore {
   private watchers = new Set<() => void>();
   private timer: ReturnType<typeof setTimeout> | null = null;
   private count = 0;
+  private recent: MetricRow[] = [];
 
-  /** Takes the answer of the metrics endpoint, in place of everything so far. */
+  /** Takes the answer of the metrics endpoint in place of everything older; newer rows of the stream stay. */
   load(metrics: Metrics): void {
     this.lines.clear();
     this.ghostCurves.clear();
@@ -36,12 +38,15 @@ export class MetricStore {
       const parts = splitSegments(series);
       if (parts.length) this.ghostCurves.set(name, parts);
     }
+    const cursor = metrics.cursor ?? Number.POSITIVE_INFINITY;
+    for (const row of this.recent) if ((row.id ?? 0) > cursor) this.addRow(row);
     this.notify();
   }
 
   /** Adds rows of the stream; a row that is known already changes nothing. */
   add(rows: readonly MetricRow[]): void {
     for (const row of rows) this.addRow(row);
+    this.recent = [...this.recent, ...rows].slice(-KEPT_ROWS);
     if (rows.length) this.schedule();
   }
 

@@ -4,8 +4,9 @@ import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-quer
 import { useEffect, useSyncExternalStore } from "react";
 
 import { ApiError, api } from "./api";
+import { MetricStore } from "./metrics";
 import { live, type StreamStatus } from "./stream";
-import { isAlive, type Run, type RunDetail } from "./types";
+import { isAlive, type Run, type RunDetail, type RunEvent } from "./types";
 
 export const keys = {
   health: ["health"] as const,
@@ -102,3 +103,86 @@ export function useLiveRuns(): void {
 
 export const useStreamStatus = (): StreamStatus =>
   useSyncExternalStore(live.watchStatus, live.status, () => "idle");
+
+/** Follows one run (a recipe with its steps) for as long as the caller is shown; null follows nothing. */
+export function useFollow(id: string | null): void {
+  const client = useQueryClient();
+  useEffect(() => {
+    if (id === null) return undefined;
+    const stops = [
+      live.onOpen(() => void client.invalidateQueries({ queryKey: keys.run(id) })),
+      live.subscribe([`run:${id}`]),
+    ];
+    return () => stops.forEach((stop) => stop());
+  }, [client, id]);
+}
+
+export const eventsKey = (id: string) => ["events", id] as const;
+const EVENT_TYPES = "state,log,sample,checkpoint,artifact,eval,step";
+
+/** All events of a run, oldest first, growing while the run is followed. */
+export function useRunEvents(id: string) {
+  const client = useQueryClient();
+  useEffect(() => {
+    const stops = [
+      live.on("event", ({ run_id, event }) => {
+        if (run_id !== id) return;
+        client.setQueryData<RunEvent[]>(eventsKey(id), (events) => events && mergeEvents(events, [event]));
+      }),
+      live.onOpen(() => void client.invalidateQueries({ queryKey: eventsKey(id) })),
+    ];
+    return () => stops.forEach((stop) => stop());
+  }, [client, id]);
+  return useQuery({
+    queryKey: eventsKey(id),
+    queryFn: async ({ signal }) => {
+      const read = await api.events(id, EVENT_TYPES, signal);
+      return mergeEvents(read, client.getQueryData<RunEvent[]>(eventsKey(id)) ?? []);
+    },
+  });
+}
+
+/** Two lists of events as one, each event once, in order. */
+export function mergeEvents(known: readonly RunEvent[], more: readonly RunEvent[]): RunEvent[] {
+  const all = new Map(known.map((event) => [event.id, event]));
+  for (const event of more) all.set(event.id, event);
+  return [...all.values()].sort((a, b) => a.id - b.id);
+}
+
+const stores = new Map<string, MetricStore>();
+const KEPT_STORES = 12;
+
+function storeOf(id: string): MetricStore {
+  let store = stores.get(id);
+  if (!store) {
+    store = new MetricStore();
+    stores.set(id, store);
+    const [oldest] = stores.keys();
+    if (stores.size > KEPT_STORES && oldest !== undefined) stores.delete(oldest);
+  }
+  return store;
+}
+
+/** The curves of a run: read once, then fed by the stream. The version changes whenever they do. */
+export function useRunMetrics(id: string) {
+  const client = useQueryClient();
+  const store = storeOf(id);
+  const version = useSyncExternalStore(store.watch, store.version, () => 0);
+  useEffect(() => {
+    const stops = [
+      live.on("metrics", ({ run_id, rows }) => {
+        if (run_id === id) storeOf(id).add(rows);
+      }),
+      live.onOpen(() => void client.invalidateQueries({ queryKey: ["metrics", id] })),
+    ];
+    return () => stops.forEach((stop) => stop());
+  }, [client, id]);
+  const query = useQuery({
+    queryKey: ["metrics", id],
+    queryFn: async ({ signal }) => {
+      storeOf(id).load(await api.metrics(id, 800, signal));
+      return true;
+    },
+  });
+  return { store, version, query };
+}

@@ -100,10 +100,11 @@ export interface Series {
 export interface Metrics {
   series: Record<string, Series>;
   ghosts?: Record<string, Series>;
-  cursor?: number | string | null;
+  cursor?: number | null;
 }
 
 export interface MetricRow {
+  id?: number;
   step: number;
   name: string;
   value: number | null;
