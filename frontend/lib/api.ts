@@ -1,15 +1,19 @@
 import type {
+  AnsweredQuestion,
   Conversation,
-  ConversationSummary,
+  ConversationChanges,
+  ConversationInfo,
   Health,
-  Message,
   Metrics,
   Model,
+  ModelDetail,
+  NewConversation,
   Recipe,
   RecipeDetail,
   Run,
   RunDetail,
   RunEvent,
+  RunRequest,
 } from "./types";
 
 /** An answer that was not a success, in the words of the program. */
@@ -67,23 +71,17 @@ const get = <T>(path: string, signal?: AbortSignal) => request<T>(path, { signal
 const send = <T>(method: string, path: string, body?: unknown) =>
   request<T>(path, { method, body: body === undefined ? undefined : JSON.stringify(body) });
 const at = encodeURIComponent;
-
-export interface ConversationBody {
-  title?: string;
-  model: string | null;
-  messages: Message[];
-  params: Record<string, unknown>;
-}
+const CONVERSATIONS = "/api/v1/playground/conversations";
 
 export const api = {
   health: (signal?: AbortSignal) => get<Health>("/api/v1/health", signal),
   recipes: async (signal?: AbortSignal) =>
-    listOf<Recipe>(await get<Recipe[] | { recipes: Recipe[] }>("/api/v1/recipes", signal), "recipes"),
+    (await get<{ recipes: Recipe[] }>("/api/v1/recipes", signal)).recipes,
   recipe: (name: string, signal?: AbortSignal) => get<RecipeDetail>(`/api/v1/recipes/${at(name)}`, signal),
 
   runs: async (signal?: AbortSignal) => (await get<{ runs: Run[] }>("/api/v1/runs", signal)).runs,
   run: (id: string, signal?: AbortSignal) => get<RunDetail>(`/api/v1/runs/${at(id)}`, signal),
-  startRun: (body: { stage: string; config: unknown; name?: string; seed?: number }) =>
+  startRun: (body: Partial<RunRequest> & Pick<RunRequest, "stage">) =>
     send<Run>("POST", "/api/v1/runs", body),
   stopRun: (id: string) => send<Run>("POST", `/api/v1/runs/${at(id)}/stop`),
   resumeRun: (id: string) => send<Run>("POST", `/api/v1/runs/${at(id)}/resume`),
@@ -97,26 +95,20 @@ export const api = {
     (await get<{ text: string }>(`/api/v1/runs/${at(id)}/log?tail=${tail}`, signal)).text,
 
   models: async (signal?: AbortSignal) => (await get<{ models: Model[] }>("/api/v1/models", signal)).models,
+  model: (id: string, signal?: AbortSignal) => get<ModelDetail>(`/api/v1/models/${at(id)}`, signal),
   deleteModel: (id: string) => send<unknown>("DELETE", `/api/v1/models/${at(id)}`),
   restoreModel: (id: string) => send<unknown>("POST", `/api/v1/models/${at(id)}/restore`),
 
-  conversations: async (signal?: AbortSignal) =>
-    listOf<ConversationSummary>(
-      await get<ConversationSummary[] | { conversations: ConversationSummary[] }>(
-        "/api/v1/playground/conversations",
-        signal,
-      ),
-      "conversations",
-    ),
-  conversation: (id: string, signal?: AbortSignal) =>
-    get<Conversation>(`/api/v1/playground/conversations/${at(id)}`, signal),
-  createConversation: (body: ConversationBody) =>
-    send<Conversation>("POST", "/api/v1/playground/conversations", body),
-  saveConversation: (id: string, body: ConversationBody) =>
-    send<Conversation>("PUT", `/api/v1/playground/conversations/${at(id)}`, body),
-  deleteConversation: (id: string) => send<unknown>("DELETE", `/api/v1/playground/conversations/${at(id)}`),
-};
+  answers: async (id: string, signal?: AbortSignal) =>
+    (await get<{ examples?: AnsweredQuestion[] }>(`/api/v1/artifacts/${at(id)}/results`, signal)).examples ?? [],
 
-function listOf<T>(value: T[] | Record<string, unknown>, name: string): T[] {
-  return Array.isArray(value) ? value : ((value[name] as T[] | undefined) ?? []);
-}
+  conversations: async (signal?: AbortSignal) =>
+    (await get<{ conversations: ConversationInfo[] }>(CONVERSATIONS, signal)).conversations,
+  conversation: (id: string, signal?: AbortSignal) =>
+    get<Conversation>(`${CONVERSATIONS}/${at(id)}`, signal),
+  createConversation: (body: NewConversation) => send<Conversation>("POST", CONVERSATIONS, body),
+  saveConversation: (id: string, changes: ConversationChanges) =>
+    send<Conversation>("PUT", `${CONVERSATIONS}/${at(id)}`, changes),
+  deleteConversation: (id: string) => send<unknown>("DELETE", `${CONVERSATIONS}/${at(id)}`),
+  restoreConversation: (id: string) => send<Conversation>("POST", `${CONVERSATIONS}/${at(id)}/restore`),
+};

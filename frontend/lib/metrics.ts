@@ -34,12 +34,11 @@ export class MetricStore {
     for (const [name, series] of Object.entries(metrics.series)) {
       this.lines.set(name, { segment: Math.max(0, ...series.segment), curve: curveOf(series) });
     }
-    for (const [name, series] of Object.entries(metrics.ghosts ?? {})) {
+    for (const [name, series] of Object.entries(metrics.ghosts)) {
       const parts = splitSegments(series);
       if (parts.length) this.ghostCurves.set(name, parts);
     }
-    const cursor = metrics.cursor ?? Number.POSITIVE_INFINITY;
-    for (const row of this.recent) if ((row.id ?? 0) > cursor) this.addRow(row);
+    for (const row of this.recent) if (row.id > metrics.cursor) this.addRow(row);
     this.notify();
   }
 

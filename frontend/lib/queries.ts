@@ -16,6 +16,7 @@ export const keys = {
   run: (id: string) => ["run", id] as const,
   log: (id: string) => ["log", id] as const,
   models: ["models"] as const,
+  model: (id: string) => ["model", id] as const,
   conversations: ["conversations"] as const,
   conversation: (id: string) => ["conversation", id] as const,
 };
@@ -52,6 +53,9 @@ export const useRun = (id: string | null) =>
 
 export const useModels = () =>
   useQuery({ queryKey: keys.models, queryFn: ({ signal }) => api.models(signal) });
+
+export const useModel = (id: string) =>
+  useQuery({ queryKey: keys.model(id), queryFn: ({ signal }) => api.model(id, signal) });
 
 export const useConversations = () =>
   useQuery({ queryKey: keys.conversations, queryFn: ({ signal }) => api.conversations(signal) });

@@ -1,124 +1,45 @@
-/** The shapes of the REST contract, as the pages use them. */
+/** The shapes of the REST contract under the names that the pages use; generated ones by `npm run gen:api`. */
 
-export type RunState = "queued" | "running" | "stopping" | "stopped" | "finished" | "failed" | "died";
+import type { components } from "./api.gen";
 
-export interface RunError {
-  message: string;
-  hint?: string | null;
-  field?: string | null;
-  detail?: string | null;
-}
+/** An answer has every field: the schema calls those with a default optional, which is true of requests only. */
+type Answer<T> = T extends (infer U)[]
+  ? Answer<U>[]
+  : T extends object
+    ? { [K in keyof T]-?: Answer<Exclude<T[K], undefined>> }
+    : T;
 
-export interface RunProgress {
-  done: number;
-  total: number | null;
-  unit: string;
-  message: string;
-  eta_s: number | null;
-  details: Record<string, unknown>;
-}
+type Schemas = components["schemas"];
 
-export interface Run {
-  id: string;
-  name: string;
-  stage: string;
-  state: RunState;
-  seed: number;
-  config: Record<string, unknown>;
-  parent: string | null;
-  step?: string | null;
-  created_at: number;
-  started_at: number | null;
-  finished_at: number | null;
-  heartbeat_at: number | null;
-  progress: RunProgress;
-  output: string | null;
-  summary: Record<string, unknown>;
-  error: RunError | null;
-  resumable: boolean;
-  attempt: number;
-  peak_memory_bytes?: number | null;
-}
+export type Run = Answer<Schemas["RunRecord"]>;
+export type RunDetail = Answer<Schemas["RunDetail"]>;
+export type RunState = Run["state"];
+export type RunRequest = Schemas["RunRequest"];
+export type RunEvent = Answer<Schemas["Event"]>;
+export type Series = Answer<Schemas["MetricSeries"]>;
+export type Metrics = Answer<Schemas["RunMetrics"]>;
+export type Model = Answer<Schemas["ModelInfo"]>;
+export type ModelDetail = Answer<Schemas["ModelDetail"]>;
+export type Health = Answer<Schemas["Health"]>;
+export type Recipe = Answer<Schemas["RecipeInfo"]>;
+export type RecipeDetail = Answer<Schemas["RecipeDetail"]>;
+export type Message = Answer<Schemas["ChatMessage"]>;
+export type Conversation = Answer<Schemas["Conversation"]>;
+export type ConversationInfo = Answer<Schemas["ConversationInfo"]>;
+export type NewConversation = Schemas["NewConversation"];
+export type ConversationChanges = Schemas["ConversationChanges"];
+export type ChatRequest = Schemas["ChatCompletionRequest"];
 
-export interface RunDetail extends Run {
-  children: Run[];
-}
-
-export interface Model {
-  id: string;
-  name: string;
-  kind: string;
-  created_at: number | string;
-  builtin: boolean;
-  parameters: number | null;
-  vocab_size: number | null;
-  context_length: number | null;
-  chat: boolean;
-  about: string | null;
-  knows: string[];
-  suggested_questions: string[];
-  run_id: string | null;
-  parents: string[];
-  summary: Record<string, unknown>;
-}
-
-export interface Health {
-  status: string;
-  version: string;
-  device: { name: string; type: string; cores: number };
-  memory: { rss_bytes: number; total_bytes: number; available_bytes: number };
-  workspace: string;
-  web_app: boolean;
-}
-
-export interface RecipeStep {
-  name: string;
-  stage: string;
-  title: string;
-}
-
-export interface Recipe {
-  name: string;
-  title: string;
-  description: string;
-  steps: RecipeStep[];
-  minutes: number | null;
-}
-
-export interface RecipeDetail extends Recipe {
-  config: Record<string, unknown>;
-}
-
-export interface Series {
-  step: number[];
-  value: (number | null)[];
-  min: (number | null)[];
-  max: (number | null)[];
-  segment: number[];
-}
-
-export interface Metrics {
-  series: Record<string, Series>;
-  ghosts?: Record<string, Series>;
-  cursor?: number | null;
-}
-
+/** A logged value, as the event stream carries it. */
 export interface MetricRow {
-  id?: number;
+  id: number;
   step: number;
   name: string;
   value: number | null;
   segment: number;
-  time?: number;
 }
 
-export interface RunEvent {
-  id: number;
-  time: number;
-  type: string;
-  data: Record<string, unknown>;
-}
-
+/** A share with its confidence interval, as evaluations carry it. */
 export interface Interval {
   value: number;
   low: number;
@@ -127,28 +48,15 @@ export interface Interval {
   count: number;
 }
 
-export type Role = "system" | "user" | "assistant";
-
-export interface Message {
-  role: Role;
-  content: string;
-}
-
-export interface Conversation {
+/** One answered question, as the results of an evaluation carry it. */
+export interface AnsweredQuestion {
   id: string;
-  title: string;
-  model: string | null;
-  messages: Message[];
-  params: Record<string, unknown>;
-  created_at: number | string;
-  updated_at: number | string;
-}
-
-export interface ConversationSummary {
-  id: string;
-  title: string;
-  model: string | null;
-  updated_at: number | string;
+  kind: string;
+  question: string;
+  expected: string;
+  reply: string;
+  correct: boolean;
+  baseline_reply: string | null;
 }
 
 export const ALIVE: readonly RunState[] = ["queued", "running", "stopping"];
