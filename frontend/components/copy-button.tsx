@@ -7,7 +7,15 @@ import { toast } from "sonner";
 import { Button } from "@/components/ui/button";
 
 /** Copies a text and says so for a moment. */
-export function CopyButton({ text, label, iconOnly = false }: { text: string; label: string; iconOnly?: boolean }) {
+export function CopyButton({
+  text,
+  label,
+  iconOnly = false,
+}: {
+  text: string;
+  label: string;
+  iconOnly?: boolean;
+}) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {
     if (!copied) return undefined;
@@ -19,7 +27,9 @@ export function CopyButton({ text, label, iconOnly = false }: { text: string; la
       await navigator.clipboard.writeText(text);
       setCopied(true);
     } catch {
-      toast.error("The browser did not allow copying.", { description: "Select the text and copy it by hand." });
+      toast.error("The browser did not allow copying.", {
+        description: "Select the text and copy it by hand.",
+      });
     }
   };
   const icon = copied ? <Check aria-hidden /> : <Copy aria-hidden />;

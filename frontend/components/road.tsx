@@ -30,10 +30,7 @@ export function Road({
   label?: string;
 }) {
   return (
-    <ol
-      aria-label={label}
-      className="grid grid-cols-1 lg:auto-cols-fr lg:grid-flow-col lg:grid-cols-none"
-    >
+    <ol aria-label={label} className="grid grid-cols-1 lg:auto-cols-fr lg:grid-flow-col lg:grid-cols-none">
       {stations.map((station, place) => (
         <li key={station.key} className="relative min-w-0">
           {place < stations.length - 1 ? <Segment station={station} /> : null}
@@ -58,7 +55,7 @@ function Segment({ station }: { station: Station }) {
       className="absolute top-9 -bottom-2 left-[21px] w-0.5 bg-border-strong lg:top-[91px] lg:right-[-10px] lg:bottom-auto lg:left-9 lg:h-0.5 lg:w-auto"
     >
       <span
-        className="absolute inset-0 origin-top bg-accent transition-transform duration-150 [transform:scaleY(var(--share))] lg:origin-left lg:[transform:scaleX(var(--share))]"
+        className="absolute inset-0 origin-top [transform:scaleY(var(--share))] bg-accent transition-transform duration-150 lg:origin-left lg:[transform:scaleX(var(--share))]"
         style={{ "--share": share } as React.CSSProperties}
       />
     </span>
@@ -91,7 +88,12 @@ function Stop({
       <Node station={station} />
       <span className="min-w-0 lg:mt-2.5 lg:pr-2">
         <span className="block text-base font-medium">{station.title}</span>
-        <span className={cn("figures block text-sm text-balance", station.state === "active" ? "text-accent-ink" : "text-muted")}>
+        <span
+          className={cn(
+            "block text-sm text-balance figures",
+            station.state === "active" ? "text-accent-ink" : "text-muted",
+          )}
+        >
           {station.note}
         </span>
         <span className="sr-only">{STATE_WORDS[station.state]}</span>

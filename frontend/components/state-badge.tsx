@@ -9,7 +9,10 @@ export function StateBadge({ state }: { state: RunState }) {
   const { label, tone, says } = STATES[state];
   return (
     <Badge tone={tone} title={says}>
-      <span aria-hidden className={cn("size-1.5 rounded-full bg-current", state === "running" && "animate-pulse")} />
+      <span
+        aria-hidden
+        className={cn("size-1.5 rounded-full bg-current", state === "running" && "animate-pulse")}
+      />
       {label}
     </Badge>
   );

@@ -18,5 +18,5 @@ export function Ago({ at }: { at: number | string | null | undefined }) {
 /** How long a run has taken, moving while it runs. */
 export function Took({ run }: { run: Run }) {
   const now = useNow();
-  return <span className="figures whitespace-nowrap">{now ? formatDuration(secondsOf(run, now)) : " "}</span>;
+  return <span className="whitespace-nowrap figures">{now ? formatDuration(secondsOf(run, now)) : " "}</span>;
 }

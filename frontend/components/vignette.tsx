@@ -73,12 +73,25 @@ const PICTURES: Record<StationKind, React.ReactNode> = {
     <>
       <path d="M6 4v46h86" strokeWidth="2" className="stroke-border-strong" />
       <path d="M10 8c5 22 11 27 22 31s36 6 58 7" strokeWidth="3" className="stroke-current" />
-      <path d="M10 12c6 20 13 22 24 25s34 5 56 5" strokeWidth="2" strokeDasharray="1 5" className="stroke-chart-2" />
+      <path
+        d="M10 12c6 20 13 22 24 25s34 5 56 5"
+        strokeWidth="2"
+        strokeDasharray="1 5"
+        className="stroke-chart-2"
+      />
     </>
   ),
   sft: (
     <>
-      <rect x="5" y="5" width="52" height="18" rx="9" strokeWidth="2" className="fill-surface-2 stroke-border-strong" />
+      <rect
+        x="5"
+        y="5"
+        width="52"
+        height="18"
+        rx="9"
+        strokeWidth="2"
+        className="fill-surface-2 stroke-border-strong"
+      />
       {line(15, 14, 30)}
       <rect x="31" y="31" width="60" height="20" rx="10" className="fill-current" fillOpacity="0.16" />
       {line(42, 41, 22, true)}

@@ -100,12 +100,12 @@ export const api = {
   restoreModel: (id: string) => send<unknown>("POST", `/api/v1/models/${at(id)}/restore`),
 
   answers: async (id: string, signal?: AbortSignal) =>
-    (await get<{ examples?: AnsweredQuestion[] }>(`/api/v1/artifacts/${at(id)}/results`, signal)).examples ?? [],
+    (await get<{ examples?: AnsweredQuestion[] }>(`/api/v1/artifacts/${at(id)}/results`, signal)).examples ??
+    [],
 
   conversations: async (signal?: AbortSignal) =>
     (await get<{ conversations: ConversationInfo[] }>(CONVERSATIONS, signal)).conversations,
-  conversation: (id: string, signal?: AbortSignal) =>
-    get<Conversation>(`${CONVERSATIONS}/${at(id)}`, signal),
+  conversation: (id: string, signal?: AbortSignal) => get<Conversation>(`${CONVERSATIONS}/${at(id)}`, signal),
   createConversation: (body: NewConversation) => send<Conversation>("POST", CONVERSATIONS, body),
   saveConversation: (id: string, changes: ConversationChanges) =>
     send<Conversation>("PUT", `${CONVERSATIONS}/${at(id)}`, changes),

@@ -21,7 +21,8 @@ export const DEFAULT_SAMPLING: Sampling = {
 
 /** Settings of a stored conversation, with the defaults for what is missing or of a wrong kind. */
 export function readSampling(params: Record<string, unknown>): Sampling {
-  const number = (name: keyof Sampling) => (typeof params[name] === "number" ? (params[name] as number) : null);
+  const number = (name: keyof Sampling) =>
+    typeof params[name] === "number" ? (params[name] as number) : null;
   return {
     temperature: number("temperature") ?? DEFAULT_SAMPLING.temperature,
     top_k: "top_k" in params ? number("top_k") : DEFAULT_SAMPLING.top_k,
@@ -98,7 +99,9 @@ export function upToQuestion(messages: readonly Message[]): Message[] {
 
 /** A title for a conversation: the start of its first question. */
 export function titleOf(messages: readonly Message[]): string {
-  const text = (messages.find((message) => message.role === "user")?.content ?? "").replace(/\s+/g, " ").trim();
+  const text = (messages.find((message) => message.role === "user")?.content ?? "")
+    .replace(/\s+/g, " ")
+    .trim();
   if (!text) return "New conversation";
   return text.length <= 60 ? text : `${text.slice(0, 57).trimEnd()}...`;
 }

@@ -70,8 +70,9 @@ export function shouldRetry(count: number, error: unknown): boolean {
 export function applyRun(client: QueryClient, run: Run): void {
   const before = client.getQueryData<Run[]>(keys.runs)?.find((item) => item.id === run.id);
   if (run.parent === null) {
-    client.setQueryData<Run[]>(keys.runs, (runs) =>
-      runs && (before ? runs.map((item) => (item.id === run.id ? run : item)) : [run, ...runs]),
+    client.setQueryData<Run[]>(
+      keys.runs,
+      (runs) => runs && (before ? runs.map((item) => (item.id === run.id ? run : item)) : [run, ...runs]),
     );
   }
   client.setQueryData<RunDetail>(keys.run(run.id), (detail) => detail && { ...detail, ...run });

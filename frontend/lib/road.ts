@@ -42,7 +42,8 @@ export function roadOf(run: Run | null, children: readonly Run[]): Station[] {
     const steps = children.filter((child) => plan.stages.includes(child.stage));
     const wanted = Math.max(1, stepsPlanned(run, plan.stages), steps.length);
     const share = steps.reduce((sum, step) => sum + (shareDone(step) ?? 0), 0) / wanted;
-    const last = steps.find(isAlive) ?? steps.findLast((step) => step.state !== "finished") ?? steps.at(-1) ?? null;
+    const last =
+      steps.find(isAlive) ?? steps.findLast((step) => step.state !== "finished") ?? steps.at(-1) ?? null;
     return {
       key: plan.kind,
       kind: plan.kind,
@@ -52,7 +53,9 @@ export function roadOf(run: Run | null, children: readonly Run[]): Station[] {
       share,
       run: last,
     };
-  }).filter((station) => run === null || station.run !== null || stepsPlanned(run, stagesOf(station.kind)) > 0);
+  }).filter(
+    (station) => run === null || station.run !== null || stepsPlanned(run, stagesOf(station.kind)) > 0,
+  );
   const made = run?.state === "finished" && run.output !== null;
   stations.push({
     key: "chat",

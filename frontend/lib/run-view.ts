@@ -62,7 +62,9 @@ export const isQuickstart = (run: Run): boolean =>
 export function activeChild(children: readonly Run[]): Run | null {
   return (
     children.find((child) => isAlive(child)) ??
-    children.findLast((child) => child.state === "failed" || child.state === "died" || child.state === "stopped") ??
+    children.findLast(
+      (child) => child.state === "failed" || child.state === "died" || child.state === "stopped",
+    ) ??
     children.findLast((child) => hasCurves(child)) ??
     children.at(-1) ??
     null
@@ -70,4 +72,5 @@ export function activeChild(children: readonly Run[]): Run | null {
 }
 
 /** Whether a stage trains, and so draws curves. */
-export const hasCurves = (run: Pick<Run, "stage">): boolean => run.stage === "pretrain" || run.stage === "sft";
+export const hasCurves = (run: Pick<Run, "stage">): boolean =>
+  run.stage === "pretrain" || run.stage === "sft";

@@ -62,15 +62,13 @@ function Start() {
           </h2>
           <p className="max-w-[68ch] text-base text-pretty text-muted">
             {alive ? (
-              <>
-                {latest.progress.message || "Getting ready"}. It goes on when you leave this page.
-              </>
+              <>{latest.progress.message || "Getting ready"}. It goes on when you leave this page.</>
             ) : made ? (
               "It went the whole way. Talk with it, look at how it learned, or train another."
             ) : (
               <>
-                One button makes text, a tokenizer and a small network, teaches it to write and then to answer, and
-                asks it questions that it never saw. {estimate(recipe?.minutes)}
+                One button makes text, a tokenizer and a small network, teaches it to write and then to
+                answer, and asks it questions that it never saw. {estimate(recipe?.minutes)}
               </>
             )}
           </p>
@@ -95,7 +93,10 @@ function Start() {
       {latest ? (
         <p className="border-t px-4 py-2.5 text-sm text-muted sm:px-6">
           This road shows{" "}
-          <Link href={runHref(latest.id)} className="font-medium text-accent-ink underline-offset-4 hover:underline">
+          <Link
+            href={runHref(latest.id)}
+            className="font-medium text-accent-ink underline-offset-4 hover:underline"
+          >
             {latest.name}
           </Link>
           , <Ago at={latest.created_at} />.
@@ -121,11 +122,17 @@ function RecentRuns() {
       <div className="px-2 pb-2 sm:px-3">
         {runs.isPending ? <Rows /> : null}
         {runs.isError ? (
-          <Failure className="m-2" what="The runs could not be read." error={runs.error} retry={() => void runs.refetch()} />
+          <Failure
+            className="m-2"
+            what="The runs could not be read."
+            error={runs.error}
+            retry={() => void runs.refetch()}
+          />
         ) : null}
         {runs.data && !runs.data.length ? (
           <p className="px-2 pt-1 pb-4 text-muted">
-            None yet. Whatever you train is listed here, with its curves and what the model wrote as it learned.
+            None yet. Whatever you train is listed here, with its curves and what the model wrote as it
+            learned.
           </p>
         ) : null}
         <ul>
@@ -148,7 +155,11 @@ function RunRow({ run }: { run: Run }) {
     >
       <span className="min-w-0 flex-1 truncate font-medium">{run.name}</span>
       {isAlive(run) ? (
-        <ProgressBar value={shareDone(run)} label={`Progress of ${run.name}`} className="w-20 max-sm:hidden" />
+        <ProgressBar
+          value={shareDone(run)}
+          label={`Progress of ${run.name}`}
+          className="w-20 max-sm:hidden"
+        />
       ) : null}
       <StateBadge state={run.state} />
       <span className="w-24 text-right text-sm text-muted">
@@ -177,7 +188,13 @@ function Models() {
         {shown && !shown.length ? (
           <p className="px-2 pt-1 pb-4 text-muted">None yet. A run that trains a model puts it here.</p>
         ) : null}
-        <ul>{shown?.map((model) => <li key={model.id}><ModelRow model={model} /></li>)}</ul>
+        <ul>
+          {shown?.map((model) => (
+            <li key={model.id}>
+              <ModelRow model={model} />
+            </li>
+          ))}
+        </ul>
       </div>
     </Card>
   );
@@ -193,7 +210,7 @@ function ModelRow({ model }: { model: Model }) {
         >
           {model.name}
         </Link>
-        <span className="figures block truncate text-sm text-muted">
+        <span className="block truncate text-sm text-muted figures">
           {formatShort(model.parameters)} parameters{model.builtin ? ", comes with the program" : null}
         </span>
       </div>
@@ -225,7 +242,9 @@ function Recipes() {
               <p className="font-medium">
                 {recipe.title}
                 {recipe.minutes ? (
-                  <span className="ml-2 text-sm font-normal text-muted">about {formatNumber(recipe.minutes)} min</span>
+                  <span className="ml-2 text-sm font-normal text-muted">
+                    about {formatNumber(recipe.minutes)} min
+                  </span>
                 ) : null}
               </p>
               <p className="text-sm text-pretty text-muted">{recipe.description}</p>
@@ -254,7 +273,9 @@ function Device() {
     ["Cores", formatNumber(health?.device.cores)],
     [
       "Memory free",
-      health ? `${formatBytes(health.memory.available_bytes)} of ${formatBytes(health.memory.total_bytes)}` : DASH,
+      health
+        ? `${formatBytes(health.memory.available_bytes)} of ${formatBytes(health.memory.total_bytes)}`
+        : DASH,
     ],
     ["Workspace", health?.workspace ?? DASH, "mono"],
   ];
@@ -273,7 +294,7 @@ function Device() {
             <dt className="shrink-0 text-sm text-muted">{name}</dt>
             <dd
               title={value}
-              className={`figures min-w-0 truncate ${mono ? "font-mono text-sm" : "font-medium"}`}
+              className={`min-w-0 truncate figures ${mono ? "font-mono text-sm" : "font-medium"}`}
             >
               {value}
             </dd>

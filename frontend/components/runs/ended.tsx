@@ -31,8 +31,12 @@ export function Ended({ run, quiet = false }: { run: Run; quiet?: boolean }) {
         </p>
         {error?.detail ? (
           <details className="mt-2">
-            <summary className="w-fit rounded-sm text-sm text-muted hover:text-foreground">Technical detail</summary>
-            <pre className="mt-2 max-h-64 overflow-auto font-mono text-xs whitespace-pre-wrap">{error.detail}</pre>
+            <summary className="w-fit rounded-sm text-sm text-muted hover:text-foreground">
+              Technical detail
+            </summary>
+            <pre className="mt-2 max-h-64 overflow-auto font-mono text-xs whitespace-pre-wrap">
+              {error.detail}
+            </pre>
           </details>
         ) : null}
       </div>

@@ -165,7 +165,9 @@ export default function LineChart(props: Props) {
           {title}
         </h3>
         {unit ? <span className="text-sm text-muted">{unit}</span> : null}
-        {lines.length > 1 || cursor !== null ? <Legend lines={lines} cursor={cursor} format={format} /> : null}
+        {lines.length > 1 || cursor !== null ? (
+          <Legend lines={lines} cursor={cursor} format={format} />
+        ) : null}
         <div className="ml-auto flex items-center gap-0.5">
           {props.onSmoothing ? (
             <Toggle
@@ -177,7 +179,11 @@ export default function LineChart(props: Props) {
             </Toggle>
           ) : null}
           {props.onLogX ? (
-            <Toggle on={logX} onClick={() => props.onLogX?.(!logX)} title="Logarithmic steps: shows how the start went">
+            <Toggle
+              on={logX}
+              onClick={() => props.onLogX?.(!logX)}
+              title="Logarithmic steps: shows how the start went"
+            >
               Log steps
             </Toggle>
           ) : null}
@@ -224,7 +230,9 @@ export default function LineChart(props: Props) {
             role="img"
             aria-label={`${title}: ${lines
               .map((line) => `${line.label} ${format(lastOf(line.curve))}`)
-              .join(", ")} at step ${formatNumber(lines[0]?.curve.steps.at(-1))}. The table view lists the values.`}
+              .join(
+                ", ",
+              )} at step ${formatNumber(lines[0]?.curve.steps.at(-1))}. The table view lists the values.`}
           />
         )}
       </div>
@@ -256,7 +264,7 @@ function Toggle({
       onClick={onClick}
       title={title}
       className={cn(
-        "figures h-7 rounded-md px-2 text-xs font-medium",
+        "h-7 rounded-md px-2 text-xs font-medium figures",
         on ? "bg-accent-soft text-accent-ink" : "text-muted hover:bg-surface-2 hover:text-foreground",
       )}
     >
@@ -275,12 +283,18 @@ function Legend({
   format: (value: number | null) => string;
 }) {
   return (
-    <span className="figures flex flex-wrap items-center gap-x-3 text-sm">
+    <span className="flex flex-wrap items-center gap-x-3 text-sm figures">
       {lines.map((line) => (
         <span key={line.name} className="flex items-center gap-1.5">
-          <span aria-hidden className="h-0.5 w-3 rounded-full" style={{ background: `var(${line.colour})` }} />
+          <span
+            aria-hidden
+            className="h-0.5 w-3 rounded-full"
+            style={{ background: `var(${line.colour})` }}
+          />
           {lines.length > 1 ? <span className="text-muted">{line.label}</span> : null}
-          {cursor !== null ? <span className="min-w-10 font-medium">{format(valueAt(line.curve, cursor))}</span> : null}
+          {cursor !== null ? (
+            <span className="min-w-10 font-medium">{format(valueAt(line.curve, cursor))}</span>
+          ) : null}
         </span>
       ))}
       {cursor !== null ? <span className="text-muted">step {formatNumber(cursor)}</span> : null}
@@ -316,12 +330,16 @@ function Table({
   const rare = rows.filter((row) => row.filter((value) => value !== undefined).length <= TABLE_ROWS);
   const places = steps
     .map((_, place) => place)
-    .filter(
-      (place) => place % every === 0 || place === last || rare.some((row) => row[place] !== undefined),
-    );
+    .filter((place) => place % every === 0 || place === last || rare.some((row) => row[place] !== undefined));
   return (
-    <div className="overflow-y-auto" style={{ height }} tabIndex={0} role="region" aria-label={`${title}, table`}>
-      <table className="figures w-full text-sm">
+    <div
+      className="overflow-y-auto"
+      style={{ height }}
+      tabIndex={0}
+      role="region"
+      aria-label={`${title}, table`}
+    >
+      <table className="w-full text-sm figures">
         <thead className="sticky top-0 bg-surface text-left text-xs text-muted">
           <tr>
             <th className="px-2 py-1 font-medium">Step</th>

@@ -80,7 +80,14 @@ function Log({ run }: { run: Run }) {
   });
   if (log.isPending) return <Skeleton className="m-4 h-40" />;
   if (log.isError) {
-    return <Failure className="m-4" what="The log could not be read." error={log.error} retry={() => void log.refetch()} />;
+    return (
+      <Failure
+        className="m-4"
+        what="The log could not be read."
+        error={log.error}
+        retry={() => void log.refetch()}
+      />
+    );
   }
   return <Text label="Log" text={log.data || "Nothing printed yet."} follow={alive} />;
 }
@@ -88,7 +95,11 @@ function Log({ run }: { run: Run }) {
 function Events({ run }: { run: Run }) {
   const events = useRunEvents(run.id);
   const shown = useMemo(
-    () => (events.data ?? []).filter((event) => event.type !== "sample").slice(-200).reverse(),
+    () =>
+      (events.data ?? [])
+        .filter((event) => event.type !== "sample")
+        .slice(-200)
+        .reverse(),
     [events.data],
   );
   if (events.isPending) return <Skeleton className="m-4 h-40" />;
@@ -107,7 +118,7 @@ function Events({ run }: { run: Run }) {
     <ol className="max-h-96 overflow-y-auto border-t py-1.5" tabIndex={0} aria-label="Events, newest first">
       {shown.map((event) => (
         <li key={event.id} className="flex items-baseline gap-3 px-4 py-1 text-sm sm:px-5">
-          <time className="figures shrink-0 font-mono text-xs text-muted" title={formatExact(event.time)}>
+          <time className="shrink-0 font-mono text-xs text-muted figures" title={formatExact(event.time)}>
             {toDate(event.time)?.toLocaleTimeString("en-GB")}
           </time>
           <span className="min-w-0 break-words">{wordsOf(event)}</span>

@@ -36,7 +36,9 @@ export function RunPage({ id }: { id: string }) {
     return (
       <Page title={gone ? "This run is not here" : "Run"}>
         <Failure
-          what={gone ? "It may have been deleted, or belong to another workspace." : "The run could not be read."}
+          what={
+            gone ? "It may have been deleted, or belong to another workspace." : "The run could not be read."
+          }
           error={run.error}
           retry={gone ? undefined : () => void run.refetch()}
         />
@@ -65,7 +67,8 @@ function RunBody({ run }: { run: RunDetail }) {
   const wanted = useSearchParams().get("step");
   const isRecipe = run.stage === "recipe";
   const shown: Run | null = isRecipe
-    ? (run.children.find((child) => child.id === wanted || child.step === wanted) ?? activeChild(run.children))
+    ? (run.children.find((child) => child.id === wanted || child.step === wanted) ??
+      activeChild(run.children))
     : run;
   const open = (child: Run) =>
     router.replace(runHref(run.id, { step: child.step ?? child.id }), { scroll: false });
@@ -151,7 +154,14 @@ function Viewed({ run, recipe }: { run: Run; recipe: Run | null }) {
       {recipe && run.state !== "finished" && run.error && run.error.message !== recipe.error?.message ? (
         <Ended run={run} quiet />
       ) : null}
-      {hasCurves(run) ? <TrainingView run={run} /> : <StepView run={run} scoreShown={recipe === null || interval(recipe.summary["exact_match"]) !== null} />}
+      {hasCurves(run) ? (
+        <TrainingView run={run} />
+      ) : (
+        <StepView
+          run={run}
+          scoreShown={recipe === null || interval(recipe.summary["exact_match"]) !== null}
+        />
+      )}
       <Records run={run} recipe={recipe} />
     </>
   );

@@ -57,8 +57,8 @@ export function RunsList() {
       {none ? (
         <Card>
           <Empty icon={<Activity aria-hidden />} title="No runs yet" action={<QuickstartButton size="md" />}>
-            A run is one piece of work, such as training a model. Here you follow its curves live, read what the model
-            writes as it learns, and stop or resume it.
+            A run is one piece of work, such as training a model. Here you follow its curves live, read what
+            the model writes as it learns, and stop or resume it.
           </Empty>
         </Card>
       ) : null}
@@ -142,7 +142,7 @@ function Progress({ run }: { run: Run }) {
   return (
     <span className="flex items-center gap-2.5">
       <ProgressBar value={share} label={`Progress of ${run.name}`} className="flex-1" />
-      <span className="figures w-9 text-right text-sm text-muted">{formatPercent(share, 0)}</span>
+      <span className="w-9 text-right text-sm text-muted figures">{formatPercent(share, 0)}</span>
     </span>
   );
 }

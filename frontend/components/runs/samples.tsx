@@ -47,7 +47,10 @@ export function Samples({ run, className }: { run: Run; className?: string }) {
 
   return (
     <Card className={cn("flex flex-col lg:h-0 lg:min-h-full", className)}>
-      <CardHeader title="What it writes" note={steps[place] ? `at step ${formatNumber(steps[place].step)}` : undefined} />
+      <CardHeader
+        title="What it writes"
+        note={steps[place] ? `at step ${formatNumber(steps[place].step)}` : undefined}
+      />
       {steps.length > 1 ? (
         <div className="px-4 sm:px-5">
           <label htmlFor={slider} className="sr-only">
@@ -66,10 +69,19 @@ export function Samples({ run, className }: { run: Run; className?: string }) {
           />
         </div>
       ) : null}
-      <div className="min-h-0 flex-1 overflow-y-auto px-4 pt-1 pb-4 max-lg:max-h-96 sm:px-5" tabIndex={0} role="region" aria-label="Samples">
+      <div
+        className="min-h-0 flex-1 overflow-y-auto px-4 pt-1 pb-4 max-lg:max-h-96 sm:px-5"
+        tabIndex={0}
+        role="region"
+        aria-label="Samples"
+      >
         {events.isPending ? <Skeleton className="h-32" /> : null}
         {events.isError ? (
-          <Failure what="The samples could not be read." error={events.error} retry={() => void events.refetch()} />
+          <Failure
+            what="The samples could not be read."
+            error={events.error}
+            retry={() => void events.refetch()}
+          />
         ) : null}
         {events.data && !steps.length ? (
           <p className="flex items-start gap-2 py-2 text-muted">
@@ -82,7 +94,9 @@ export function Samples({ run, className }: { run: Run; className?: string }) {
         <ol className="flex flex-col gap-4">
           {shown.map(({ step, samples }, row) => (
             <li key={step} className={cn("flex flex-col gap-2", row > 0 && "opacity-80")}>
-              {row > 0 ? <span className="figures border-t pt-2 text-xs text-muted">step {formatNumber(step)}</span> : null}
+              {row > 0 ? (
+                <span className="border-t pt-2 text-xs text-muted figures">step {formatNumber(step)}</span>
+              ) : null}
               {samples.map((sample) => (
                 <SampleText key={sample.prompt} sample={sample} />
               ))}
@@ -99,7 +113,9 @@ function SampleText({ sample }: { sample: Sample }) {
     return (
       <div className="text-sm">
         <p className="text-muted">{sample.prompt}</p>
-        <p className="mt-0.5 border-l-2 border-accent pl-2.5 break-words whitespace-pre-wrap">{sample.text || "(nothing)"}</p>
+        <p className="mt-0.5 border-l-2 border-accent pl-2.5 break-words whitespace-pre-wrap">
+          {sample.text || "(nothing)"}
+        </p>
       </div>
     );
   }

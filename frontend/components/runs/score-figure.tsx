@@ -25,12 +25,16 @@ export function ScoreFigure({ summary }: { summary: Record<string, unknown> }) {
           </div>
           <figcaption className="text-sm text-pretty text-muted">
             The share of exact answers, with 95% intervals (Wilson).
-            {chance !== null ? ` The dashed line is guessing among the possible answers, ${formatPercent(chance)}.` : null}
+            {chance !== null
+              ? ` The dashed line is guessing among the possible answers, ${formatPercent(chance)}.`
+              : null}
           </figcaption>
         </figure>
         {kinds.length > 1 ? (
           <details className="mt-3">
-            <summary className="w-fit rounded-sm text-sm text-muted hover:text-foreground">By kind of question</summary>
+            <summary className="w-fit rounded-sm text-sm text-muted hover:text-foreground">
+              By kind of question
+            </summary>
             <table className="mt-2 w-full max-w-xl text-sm">
               <thead>
                 <tr className="border-b text-left text-xs text-muted">
@@ -85,10 +89,14 @@ function Bar({ label, share, fill }: { label: string; share: Interval; fill: str
           style={{ left: at(share.low), width: at(share.high - share.low) }}
         />
         {[share.low, share.high].map((end, place) => (
-          <div key={place} className="absolute top-1.5 bottom-1.5 w-0.5 -translate-x-1/2 bg-foreground" style={{ left: at(end) }} />
+          <div
+            key={place}
+            className="absolute top-1.5 bottom-1.5 w-0.5 -translate-x-1/2 bg-foreground"
+            style={{ left: at(end) }}
+          />
         ))}
       </div>
-      <span className="figures shrink-0 pl-3 text-right font-semibold" style={{ width: RIGHT }}>
+      <span className="shrink-0 pl-3 text-right font-semibold figures" style={{ width: RIGHT }}>
         {formatPercent(share.value)}
       </span>
     </div>
@@ -98,8 +106,14 @@ function Bar({ label, share, fill }: { label: string; share: Interval; fill: str
 function Chance({ value }: { value: number }) {
   return (
     <div className="pointer-events-none absolute inset-y-0" style={{ left: LEFT, right: RIGHT }} aria-hidden>
-      <div className="absolute top-0 bottom-6 border-l-2 border-dashed border-foreground/60" style={{ left: at(value) }} />
-      <span className="figures absolute bottom-0 -translate-x-1/2 text-xs whitespace-nowrap text-muted" style={{ left: `max(24px, ${at(value)})` }}>
+      <div
+        className="absolute top-0 bottom-6 border-l-2 border-dashed border-foreground/60"
+        style={{ left: at(value) }}
+      />
+      <span
+        className="absolute bottom-0 -translate-x-1/2 text-xs whitespace-nowrap text-muted figures"
+        style={{ left: `max(24px, ${at(value)})` }}
+      >
         chance
       </span>
     </div>

@@ -20,7 +20,10 @@ export function StepView({ run, scoreShown }: { run: Run; scoreShown: boolean })
     <>
       {hasScore && !scoreShown ? <ScoreFigure summary={run.summary} /> : null}
       <Card>
-        <CardHeader title={alive ? "Progress" : "What came of it"} note={alive ? run.progress.message : undefined} />
+        <CardHeader
+          title={alive ? "Progress" : "What came of it"}
+          note={alive ? run.progress.message : undefined}
+        />
         <div className="px-4 pt-1 pb-4 sm:px-5">
           {alive ? <StepProgress run={run} /> : null}
           {!alive && !facts.length ? <p className="text-muted">It left no figures.</p> : null}
@@ -29,7 +32,7 @@ export function StepView({ run, scoreShown }: { run: Run; scoreShown: boolean })
               {facts.map(([name, value]) => (
                 <div key={name} className="min-w-0">
                   <dt className="truncate text-sm text-muted">{name}</dt>
-                  <dd className="figures truncate font-medium" title={value}>
+                  <dd className="truncate font-medium figures" title={value}>
                     {value}
                   </dd>
                 </div>
@@ -49,7 +52,7 @@ export function StepProgress({ run }: { run: Run }) {
   return (
     <div className="mb-3">
       <ProgressBar value={share} label={`Progress of ${run.name}`} />
-      <p className="figures mt-2 flex flex-wrap justify-between gap-x-4 text-sm text-muted">
+      <p className="mt-2 flex flex-wrap justify-between gap-x-4 text-sm text-muted figures">
         <span>
           {formatNumber(done)}
           {total ? ` of ${formatNumber(total)}` : null} {unit}
@@ -78,7 +81,10 @@ export function factsOf(summary: Record<string, unknown>): [string, string][] {
 }
 
 function nameOf(key: string): string {
-  const words = key.replaceAll("_", " ").replace(/ bytes$/, "").trim();
+  const words = key
+    .replaceAll("_", " ")
+    .replace(/ bytes$/, "")
+    .trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 

@@ -37,13 +37,17 @@ export function Tile({
         <span className="truncate">{name}</span>
         {about ? (
           <Tip text={about}>
-            <button type="button" aria-label={`What is ${name.toLowerCase()}?`} className="rounded-full text-muted hover:text-foreground">
+            <button
+              type="button"
+              aria-label={`What is ${name.toLowerCase()}?`}
+              className="rounded-full text-muted hover:text-foreground"
+            >
               <Info className="size-3.5" aria-hidden />
             </button>
           </Tip>
         ) : null}
       </dt>
-      <dd className="figures mt-0.5 truncate text-xl font-semibold" title={none ? missing : full}>
+      <dd className="mt-0.5 truncate text-xl font-semibold figures" title={none ? missing : full}>
         {value}
         {note ? <span className="ml-1 text-sm font-normal text-muted">{note}</span> : null}
         {none && missing ? <span className="sr-only">{missing}</span> : null}

@@ -6,7 +6,14 @@ import { useState } from "react";
 import { Card } from "@/components/ui/card";
 import { Skeleton } from "@/components/ui/skeleton";
 import { Failure } from "@/components/ui/states";
-import { formatBytes, formatDuration, formatLoss, formatMetric, formatNumber, formatShort } from "@/lib/format";
+import {
+  formatBytes,
+  formatDuration,
+  formatLoss,
+  formatMetric,
+  formatNumber,
+  formatShort,
+} from "@/lib/format";
 import { useRunMetrics } from "@/lib/queries";
 import { figure, shareDone } from "@/lib/run-view";
 import { isAlive, type Run } from "@/lib/types";
@@ -43,7 +50,11 @@ export function TrainingView({ run }: { run: Run }) {
     <>
       <Tiles run={run} latest={(name) => store.latest(name)} />
       {query.isError ? (
-        <Failure what="The curves could not be read." error={query.error} retry={() => void query.refetch()} />
+        <Failure
+          what="The curves could not be read."
+          error={query.error}
+          retry={() => void query.refetch()}
+        />
       ) : null}
       <div className="grid grid-cols-1 gap-4 lg:grid-cols-12">
         <Card className="lg:col-span-8">
@@ -110,7 +121,8 @@ function Tiles({ run, latest }: { run: Run; latest: (name: string) => number | n
   const speed = alive
     ? (figure(progress.details, "tokens_per_second") ?? latest("perf/tokens_per_second"))
     : (figure(summary, "tokens_per_second") ?? latest("perf/tokens_per_second"));
-  const memory = figure(summary, "peak_memory_bytes") ?? latest("perf/peak_memory_bytes") ?? run.peak_memory_bytes;
+  const memory =
+    figure(summary, "peak_memory_bytes") ?? latest("perf/peak_memory_bytes") ?? run.peak_memory_bytes;
   const seconds = figure(summary, "seconds");
   return (
     <dl className="grid grid-cols-2 gap-px overflow-hidden rounded-xl border bg-border sm:grid-cols-4 xl:grid-cols-7">
@@ -142,7 +154,12 @@ function Tiles({ run, latest }: { run: Run; latest: (name: string) => number | n
       ) : (
         <Tile name="Time spent" value={formatDuration(seconds)} missing="The run did not come to its end" />
       )}
-      <Tile name="Peak memory" value={formatBytes(memory)} missing="Measured with the first validation" last />
+      <Tile
+        name="Peak memory"
+        value={formatBytes(memory)}
+        missing="Measured with the first validation"
+        last
+      />
     </dl>
   );
 }

@@ -45,7 +45,9 @@ export function Rail({
                 aria-label={narrow ? place.title : undefined}
                 className={cn(
                   "flex h-9 items-center gap-2.5 rounded-lg px-2.5 text-base",
-                  here ? "bg-accent-soft font-medium text-accent-ink" : "text-muted hover:bg-surface-2 hover:text-foreground",
+                  here
+                    ? "bg-accent-soft font-medium text-accent-ink"
+                    : "text-muted hover:bg-surface-2 hover:text-foreground",
                 )}
               >
                 <place.icon className="size-4 shrink-0" aria-hidden />
@@ -88,20 +90,25 @@ function ServerState({ narrow }: { narrow: boolean }) {
   const health = useHealth();
   const stream = useStreamStatus();
   const lost = health.isError || stream === "lost";
-  const words = lost
-    ? "Not connected"
-    : health.data
-      ? `Version ${health.data.version}`
-      : "Connecting";
+  const words = lost ? "Not connected" : health.data ? `Version ${health.data.version}` : "Connecting";
   return (
     <div
       role="status"
       aria-label={lost ? "The program does not answer; trying again" : "Connected to the program"}
-      title={lost ? "The program does not answer. Start it with `make run`; this page goes on by itself." : undefined}
+      title={
+        lost
+          ? "The program does not answer. Start it with `make run`; this page goes on by itself."
+          : undefined
+      }
       className="flex h-8 items-center gap-2.5 px-2.5 text-sm text-muted"
     >
       <span className="grid size-4 place-items-center" aria-hidden>
-        <span className={cn("size-2 rounded-full", lost ? "bg-bad" : health.data ? "bg-good" : "bg-border-strong")} />
+        <span
+          className={cn(
+            "size-2 rounded-full",
+            lost ? "bg-bad" : health.data ? "bg-good" : "bg-border-strong",
+          )}
+        />
       </span>
       {narrow ? null : <span className="truncate">{words}</span>}
     </div>

@@ -25,7 +25,13 @@ const GROUPS: { title: string; rows: [string[], string][] }[] = [
   },
 ];
 
-export function ShortcutsDialog({ open, onOpenChange }: { open: boolean; onOpenChange: (open: boolean) => void }) {
+export function ShortcutsDialog({
+  open,
+  onOpenChange,
+}: {
+  open: boolean;
+  onOpenChange: (open: boolean) => void;
+}) {
   return (
     <Dialog open={open} onOpenChange={onOpenChange}>
       <DialogContent title="Keyboard shortcuts" description="On a Mac, Cmd takes the place of Ctrl.">
@@ -35,7 +41,10 @@ export function ShortcutsDialog({ open, onOpenChange }: { open: boolean; onOpenC
               <h3 className="mb-1 text-xs font-medium text-muted">{group.title}</h3>
               <dl>
                 {group.rows.map(([keyNames, what]) => (
-                  <div key={what} className="flex items-center justify-between gap-4 border-b py-1.5 last:border-0">
+                  <div
+                    key={what}
+                    className="flex items-center justify-between gap-4 border-b py-1.5 last:border-0"
+                  >
                     <dt>{what}</dt>
                     <dd className="flex gap-1">
                       {keyNames.map((key) => (

@@ -41,7 +41,13 @@ export function TopBar({ onPalette, onShortcuts }: { onPalette: () => void; onSh
           </span>
         </Button>
         <ThemeSwitch />
-        <Button look="ghost" size="icon" onClick={onShortcuts} aria-label="Keyboard shortcuts" className="max-sm:hidden">
+        <Button
+          look="ghost"
+          size="icon"
+          onClick={onShortcuts}
+          aria-label="Keyboard shortcuts"
+          className="max-sm:hidden"
+        >
           <CircleHelp />
         </Button>
       </div>
@@ -58,7 +64,11 @@ function PhoneRail() {
           <MenuIcon />
         </Button>
       </DialogTrigger>
-      <SheetContent title={<span className="sr-only">Pages</span>} side="left" className="gap-0 p-0 [&>div:first-of-type]:h-0">
+      <SheetContent
+        title={<span className="sr-only">Pages</span>}
+        side="left"
+        className="gap-0 p-0 [&>div:first-of-type]:h-0"
+      >
         <Rail onGo={() => setOpen(false)} />
       </SheetContent>
     </Dialog>
@@ -119,12 +129,16 @@ function Jobs() {
     <Link
       href={working.length === 1 ? runHref(first.id) : "/runs/"}
       aria-label={
-        working.length === 1 ? `Running: ${first.name}, ${words}. Open it` : `${working.length} runs are at work. Open the list`
+        working.length === 1
+          ? `Running: ${first.name}, ${words}. Open it`
+          : `${working.length} runs are at work. Open the list`
       }
       className="mr-1 flex h-8 items-center gap-2 rounded-lg bg-accent-soft px-2.5 text-sm font-medium text-accent-ink hover:bg-accent-soft/70"
     >
       <ProgressRing value={share} />
-      <span className="hidden max-w-40 truncate sm:inline">{working.length === 1 ? first.name : `${working.length} runs`}</span>
+      <span className="hidden max-w-40 truncate sm:inline">
+        {working.length === 1 ? first.name : `${working.length} runs`}
+      </span>
       {working.length === 1 ? <span className="figures">{words}</span> : null}
     </Link>
   );

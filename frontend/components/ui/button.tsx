@@ -26,13 +26,7 @@ export interface ButtonProps extends ComponentProps<"button"> {
 }
 
 /** The one button of the app. A page has at most one with the look `primary`. */
-export function Button({
-  look = "outline",
-  size = "md",
-  asChild = false,
-  className,
-  ...props
-}: ButtonProps) {
+export function Button({ look = "outline", size = "md", asChild = false, className, ...props }: ButtonProps) {
   const Tag = asChild ? Slot.Root : "button";
   return (
     <Tag

@@ -16,7 +16,15 @@ function Overlay() {
   );
 }
 
-function Head({ title, description, hidden }: { title: ReactNode; description?: ReactNode; hidden?: boolean }) {
+function Head({
+  title,
+  description,
+  hidden,
+}: {
+  title: ReactNode;
+  description?: ReactNode;
+  hidden?: boolean;
+}) {
   return (
     <div className={hidden ? "sr-only" : "pr-8"}>
       <Primitive.Title className="text-lg font-semibold break-words">{title}</Primitive.Title>

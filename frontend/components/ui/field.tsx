@@ -38,7 +38,7 @@ export function Field({
         <label htmlFor={htmlFor} className="text-sm font-medium">
           {label}
         </label>
-        {value !== undefined ? <span className="figures font-mono text-xs text-muted">{value}</span> : null}
+        {value !== undefined ? <span className="font-mono text-xs text-muted figures">{value}</span> : null}
       </div>
       {children}
       {hint ? <p className="text-xs text-muted">{hint}</p> : null}

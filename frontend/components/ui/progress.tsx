@@ -39,7 +39,14 @@ export function ProgressRing({ value, size = 16 }: { value: number | null; size?
       viewBox={`0 0 ${size} ${size}`}
       className={cn("-rotate-90", value === null && "animate-spin")}
     >
-      <circle cx={size / 2} cy={size / 2} r={radius} fill="none" strokeWidth={2.5} className="stroke-border-strong" />
+      <circle
+        cx={size / 2}
+        cy={size / 2}
+        r={radius}
+        fill="none"
+        strokeWidth={2.5}
+        className="stroke-border-strong"
+      />
       <circle
         cx={size / 2}
         cy={size / 2}

@@ -48,7 +48,10 @@ export function Failure({
 }) {
   const hint = error instanceof ApiError ? error.hint : null;
   return (
-    <div role="alert" className={cn("flex flex-wrap items-start gap-3 rounded-lg bg-bad-soft px-4 py-3", className)}>
+    <div
+      role="alert"
+      className={cn("flex flex-wrap items-start gap-3 rounded-lg bg-bad-soft px-4 py-3", className)}
+    >
       <CircleAlert className="mt-0.5 size-4 shrink-0 text-bad" aria-hidden />
       <div className="min-w-48 flex-1">
         <p className="font-medium">{what}</p>

@@ -25,7 +25,10 @@ export function Choice<T extends string>({
       aria-label={label}
       value={value}
       onValueChange={(next) => next && onChange(next as T)}
-      className={cn("inline-flex max-w-full items-center gap-0.5 overflow-x-auto rounded-lg bg-surface-2 p-0.5", className)}
+      className={cn(
+        "inline-flex max-w-full items-center gap-0.5 overflow-x-auto rounded-lg bg-surface-2 p-0.5",
+        className,
+      )}
     >
       {options.map((option) => (
         <Primitive.Item
