@@ -60,9 +60,12 @@ def test_every_benchmark_item_is_about_held_out_pairs_and_has_its_answer_among_t
         assert len(set(item["candidates"])) == len(item["candidates"]) >= 2
 
 
-@pytest.mark.parametrize("kind", ["where", "moved", "who", "color", "went", "count"])
+KINDS = ["where", "moved", "who", "color", "found", "gave", "went", "met", "took", "two", "count"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_answers_follow_from_the_statements(kind: str) -> None:
-    items = [item for item in benchmark(400, 5) if item["kind"] == kind]
+    items = [item for item in benchmark(600, 5) if item["kind"] == kind]
     assert items
     for item in items:
         *told, _ = re.split(r"(?<=\.) ", item["question"])
@@ -72,14 +75,31 @@ def test_answers_follow_from_the_statements(kind: str) -> None:
             last = [sentence for sentence in told if f" the {thing} " in sentence][-1]
             assert last.endswith(f"{place}.")
         elif kind == "color":
-            assert any(f"a {answer[-1]} {answer[1]}." in sentence for sentence in told)
-        elif kind in ("who", "went"):
-            assert any(sentence.startswith(answer[0]) and answer[-1] in sentence for sentence in told)
+            assert f"a {answer[-1]} {answer[1]} " in told[0]
+        elif kind == "gave":
+            assert told[1].endswith(f"to {answer[0]}.")
+        elif kind == "met":
+            assert told[0].startswith(answer[0]) and told[1].endswith(f"{answer[-1]}.")
+        elif kind in ("who", "took", "two"):
+            assert item["answer"] in told
+        elif kind == "went":
+            assert told[0].startswith(answer[0])
+            assert any(sentence.endswith(f"to the {answer[-1]}.") for sentence in told)
+        elif kind == "found":
+            assert told[0].startswith(answer[0]) and told[0].endswith(f"{answer[-1]}.")
         else:
             start = NUMBERS.index(told[0].split()[2])
             change = next(NUMBERS.index(w.strip(".")) for w in told[1].split() if w.strip(".") in NUMBERS)
             sign = 1 if "more" in told[1] else -1
             assert NUMBERS[start + sign * change] == answer[2]
+
+
+def test_what_a_scene_mentions_is_what_chance_is_taken_over() -> None:
+    for item in benchmark(300, 2):
+        if item["kind"] in ("moved", "gave", "met", "two"):
+            assert len(item["candidates"]) == 2
+        else:
+            assert len(item["candidates"]) >= 8
 
 
 def test_preferences_prefer_the_right_answer() -> None:

@@ -25,12 +25,12 @@ def card() -> dict[str, Any]:
         "knows": [
             f"the people of {TOWN}: {', '.join(NAMES[:6])} and {len(NAMES) - 6} more",
             "their jobs, streets, pets and favorite food",
-            "where a thing is, who has it, what color it is, when you tell it a little scene first",
+            "where a thing is, who has it or what color it is, when you tell it a little scene first",
             "adding and taking away up to ten",
             "telling short stories",
         ],
         "suggested_questions": [
-            "Mia put the red ball in the box. Tom put the key in the bag. Where is the ball?",
+            "Mia put the ball in the box. Then she moved the ball to the bag. Where is the ball?",
             "What is the name of Leo's dog?",
             "Hugo had four plums. He got three more. How many plums does Hugo have?",
             "Tell me a story about Kate.",

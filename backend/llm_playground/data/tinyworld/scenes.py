@@ -28,7 +28,7 @@ class Question:
     """A question with its checkable answer.
 
     Attributes:
-        kind: where, moved, who, color, count, went, pet...
+        kind: where, moved, who, color, found, gave, went, met, took, count, two; job, home, pet...
         text: the question itself.
         answer: the one right answer, a full sentence.
         candidates: answers that would have the right form; their number gives chance.
@@ -70,102 +70,119 @@ def choose_pairs(
             return list(zip(names, things, strict=True))
 
 
+def _forms(template: str, mentioned: tuple[str, ...], every: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the candidate answers: the values the scene mentions, or all of their kind if it mentions one.
+
+    Chance is taken over these, so a scene that offers two places is a harder thing to beat by luck than a
+    scene from which only one could come.
+    """
+    return tuple(template.format(value) for value in (mentioned if len(mentioned) > 1 else every))
+
+
+def _companion(rng: random.Random, name: str, thing: str) -> str:
+    """Choose somebody else who may meet the thing in training text."""
+    return rng.choice([other for other in NAMES if other != name and not is_held_out(other, thing)])
+
+
 def where_scene(rng: random.Random, held_out: bool) -> Scene:
-    """Two people put two things into two holders; one of the things may be moved afterwards."""
-    (first, thing_a), (second, thing_b) = choose_pairs(rng, 2, held_out, THINGS)
-    holder_a, holder_b, holder_c = rng.sample(HOLDERS, 3)
-    verb = rng.choice(("put", "hid", "left"))
-    statements = [f"{first} {verb} the {thing_a} in the {holder_a}."]
-    statements.append(f"{second} {verb} the {thing_b} in the {holder_b}.")
-    if rng.random() < 0.5:
-        statements.reverse()
-    places = {thing_a: holder_a, thing_b: holder_b}
-    kind = "where"
-    if rng.random() < 0.4:
-        mover, moved = rng.choice(((first, thing_a), (second, thing_b)))
-        statements.append(f"Then {mover} moved the {moved} to the {holder_c}.")
-        places[moved] = holder_c
-        kind = "moved"
-    holders = tuple(dict.fromkeys((holder_a, holder_b, *([holder_c] if kind == "moved" else []))))
+    """Somebody puts a thing into a holder, and may move it, or go somewhere, afterwards."""
+    ((name, thing),) = choose_pairs(rng, 1, held_out, THINGS)
+    holder, second = rng.sample(HOLDERS, 2)
+    he = PERSON[name].pronoun
+    statements = [f"{name} put the {thing} in the {holder}."]
     questions = [
+        Question(
+            "who",
+            f"Who put the {thing} in the {holder}?",
+            f"{name} put the {thing} in the {holder}.",
+            _forms(f"{{}} put the {thing} in the {holder}.", (), NAMES),
+        )
+    ]
+    kind, now, mentioned = "where", holder, (holder,)
+    draw = rng.random()
+    if draw < 0.4:
+        statements.append(f"Then {he} moved the {thing} to the {second}.")
+        kind, now, mentioned = "moved", second, (holder, second)
+    elif draw < 0.7:
+        place = rng.choice(PLACES)
+        statements.append(f"Then {he} went to the {place}.")
+        questions.append(_went(name, place))
+    questions.append(
         Question(
             kind,
             f"Where is the {thing}?",
-            f"The {thing} is in the {place}.",
-            tuple(f"The {thing} is in the {holder}." for holder in holders),
+            f"The {thing} is in the {now}.",
+            _forms(f"The {thing} is in the {{}}.", mentioned, HOLDERS),
         )
-        for thing, place in places.items()
-    ]
-    questions += [
-        Question(
-            "who",
-            f"Who {verb} the {thing} in the {holder}?",
-            f"{name} {verb} the {thing} in the {holder}.",
-            tuple(f"{other} {verb} the {thing} in the {holder}." for other in (first, second)),
-        )
-        for name, thing, holder in ((first, thing_a, holder_a), (second, thing_b, holder_b))
-    ]
+    )
     return Scene(tuple(statements), tuple(questions))
 
 
-def has_scene(rng: random.Random, held_out: bool) -> Scene:
-    """Two people have a thing of some color each; one may give it to the other."""
-    (first, thing_a), (second, thing_b) = choose_pairs(rng, 2, held_out, THINGS)
-    color_a, color_b = rng.sample(COLORS, 2)
-    verb = rng.choice(("has", "found", "bought"))
-    statements = [f"{first} {verb} a {color_a} {thing_a}.", f"{second} {verb} a {color_b} {thing_b}."]
-    if rng.random() < 0.5:
-        statements.reverse()
+def _went(name: str, place: str) -> Question:
+    """Ask where somebody went."""
+    return Question(
+        "went",
+        f"Where did {name} go?",
+        f"{name} went to the {place}.",
+        _forms(f"{name} went to the {{}}.", (), PLACES),
+    )
+
+
+def found_scene(rng: random.Random, held_out: bool) -> Scene:
+    """Somebody finds a thing of some color somewhere, and may give it to somebody else."""
+    ((name, thing),) = choose_pairs(rng, 1, held_out, THINGS)
+    color, place = rng.choice(COLORS), rng.choice(PLACES)
+    he = PERSON[name].pronoun.capitalize()
+    statements = [f"{name} found a {color} {thing} at the {place}."]
     questions = [
         Question(
             "color",
             f"What color is the {thing}?",
             f"The {thing} is {color}.",
-            tuple(f"The {thing} is {other}." for other in (color_a, color_b)),
-        )
-        for thing, color in ((thing_a, color_a), (thing_b, color_b))
-    ]
-    questions += [
+            _forms(f"The {thing} is {{}}.", (), COLORS),
+        ),
         Question(
-            "who",
-            f"Who {verb} the {thing}?",
-            f"{name} {verb} the {thing}.",
-            tuple(f"{other} {verb} the {thing}." for other in (first, second)),
-        )
-        for name, thing in ((first, thing_a), (second, thing_b))
+            "found",
+            f"Where did {name} find the {thing}?",
+            f"{name} found the {thing} at the {place}.",
+            _forms(f"{name} found the {thing} at the {{}}.", (), PLACES),
+        ),
     ]
+    if rng.random() < 0.5:
+        other = _companion(rng, name, thing)
+        statements.append(f"{he} gave the {thing} to {other}.")
+        questions.append(
+            Question(
+                "gave",
+                f"Who has the {thing} now?",
+                f"{other} has the {thing} now.",
+                _forms(f"{{}} has the {thing} now.", (name, other), NAMES),
+            )
+        )
     return Scene(tuple(statements), tuple(questions))
 
 
 def went_scene(rng: random.Random, held_out: bool) -> Scene:
-    """Two people carry two things to two places."""
-    (first, thing_a), (second, thing_b) = choose_pairs(rng, 2, held_out, THINGS)
-    place_a, place_b = rng.sample(PLACES, 2)
-    statements = [
-        f"{first} took the {thing_a} to the {place_a}.",
-        f"{second} took the {thing_b} to the {place_b}.",
-    ]
-    if rng.random() < 0.5:
-        statements.reverse()
-    questions = []
-    for name, thing, place in ((first, thing_a, place_a), (second, thing_b, place_b)):
-        questions.append(
-            Question(
-                "went",
-                f"Where did {name} go?",
-                f"{name} went to the {place}.",
-                tuple(f"{name} went to the {other}." for other in (place_a, place_b)),
-            )
-        )
-        questions.append(
-            Question(
-                "where",
-                f"Where is the {thing}?",
-                f"The {thing} is at the {place}.",
-                tuple(f"The {thing} is at the {other}." for other in (place_a, place_b)),
-            )
-        )
-    return Scene(tuple(statements), tuple(questions))
+    """Somebody takes a thing to a place and meets somebody there."""
+    ((name, thing),) = choose_pairs(rng, 1, held_out, THINGS)
+    place, other = rng.choice(PLACES), _companion(rng, name, thing)
+    statements = (f"{name} took the {thing} to the {place}.", f"There {PERSON[name].pronoun} met {other}.")
+    questions = (
+        _went(name, place),
+        Question(
+            "met",
+            f"Whom did {name} meet?",
+            f"{name} met {other}.",
+            _forms(f"{name} met {{}}.", (name, other), NAMES),
+        ),
+        Question(
+            "took",
+            f"What did {name} take to the {place}?",
+            f"{name} took the {thing} to the {place}.",
+            _forms(f"{name} took the {{}} to the {place}.", (), THINGS),
+        ),
+    )
+    return Scene(statements, questions)
 
 
 def count_scene(rng: random.Random, held_out: bool) -> Scene:
@@ -183,12 +200,32 @@ def count_scene(rng: random.Random, held_out: bool) -> Scene:
         "count",
         f"How many {food} does {name} have?",
         f"{name} has {NUMBERS[total]} {food}.",
-        tuple(f"{name} has {number} {food}." for number in NUMBERS[2:]),
+        _forms(f"{name} has {{}} {food}.", (), NUMBERS[2:]),
     )
     return Scene((f"{name} had {NUMBERS[start]} {food}.", deed), (question,))
 
 
-SCENES = (where_scene, where_scene, has_scene, has_scene, went_scene, count_scene)
+def two_scene(rng: random.Random, held_out: bool) -> Scene:
+    """Two people have a thing each: the only scene in which who and what must be bound to each other."""
+    pairs = choose_pairs(rng, 2, held_out, THINGS)
+    names, things = tuple(name for name, _ in pairs), tuple(thing for _, thing in pairs)
+    questions = []
+    for name, thing in pairs:
+        answer = f"{name} has the {thing}."
+        which, who = _forms(f"{name} has the {{}}.", things, THINGS), _forms(
+            f"{{}} has the {thing}.", names, NAMES
+        )
+        questions.append(Question("two", f"What does {name} have?", answer, which))
+        questions.append(Question("two", f"Who has the {thing}?", answer, who))
+    return Scene(tuple(f"{name} has the {thing}." for name, thing in pairs), tuple(questions))
+
+
+# The last kind needs a circuit that a model of a million parameters is slow to grow: it gets a smaller share.
+SCENES = (
+    *(where_scene, found_scene, went_scene, count_scene),
+    *(where_scene, found_scene, went_scene, count_scene),
+    two_scene,
+)
 
 
 def scene(rng: random.Random, held_out: bool = False) -> Scene:
