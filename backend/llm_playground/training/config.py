@@ -15,7 +15,7 @@ class TrainingConfig(StageConfig):
     steps: int = Field(1000, ge=1, le=10_000_000, description="Optimizer steps.")
     batch_size: int = Field(16, ge=1, le=65_536, description="Sequences in a step.")
     micro_batch_size: int | None = Field(None, ge=1, description="Sequences at once; empty: the whole batch.")
-    learning_rate: float = Field(3e-3, gt=0, le=1, description="Peak learning rate.")
+    learning_rate: float = Field(2e-3, gt=0, le=1, description="Peak learning rate.")
     min_lr_ratio: float = Field(0.05, ge=0, le=1, description="Last learning rate as a share of the peak.")
     schedule: Literal["cosine", "wsd"] = Field("wsd", description="Shape of the learning rate after warm-up.")
     warmup_steps: int = Field(50, ge=0, description="Steps over which the learning rate rises.")

@@ -262,7 +262,7 @@ _GPT2 = {
     "eos_id": 50_256,
 }
 PRESETS: dict[str, dict[str, Any]] = {
-    "quickstart": {"vocab_size": 1024, "context_length": 128, "width": 128, "layers": 6, "heads": 4},
+    "quickstart": {"vocab_size": 1024, "context_length": 128, "width": 128, "layers": 4, "heads": 4},
     "tiny-llama": {
         "vocab_size": 320,
         "context_length": 64,
