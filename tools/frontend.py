@@ -1,4 +1,4 @@
-"""Run the web app's scripts with the Node that the build uses: ``python tools/frontend.py lint|test|SCRIPT``."""
+"""Run the web app's scripts with the Node that the build uses: ``tools/frontend.py lint|test|SCRIPT``."""
 
 from __future__ import annotations
 
