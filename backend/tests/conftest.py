@@ -10,6 +10,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import hypothesis
 import pytest
@@ -33,11 +34,42 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 @pytest.fixture
-def context(tmp_path: Path, workspace: Workspace) -> NullContext:
+def stage_context(tmp_path: Path, workspace: Workspace) -> NullContext:
     """A context that keeps what a stage tells it."""
     run_dir = tmp_path / "run"
     run_dir.mkdir()
     return NullContext(run_dir, workspace, seed=0)
+
+
+@pytest.fixture(scope="session")
+def road(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A workspace of its own with a tiny tinyworld: ``workspace``, ``dataset``, ``tokenizer``, ``tokens``.
+
+    Shared by the tests that only read; ``context(folder)`` gives what a stage needs to go on from there.
+    """
+    from llm_playground.data import prepare, shards
+    from llm_playground.tokenization import stage as tokenizer_stage
+
+    root = tmp_path_factory.mktemp("road")
+    workspace = Workspace(root / "workspace", builtin=None).ensure()
+
+    def context(folder: Path, seed: int = 0) -> NullContext:
+        folder.mkdir(exist_ok=True)
+        return NullContext(folder, workspace, seed)
+
+    told = context(root / "run")
+    dataset = prepare.run(
+        prepare.DataPrepareConfig(documents=200, conversations=120, benchmark_items=24), told
+    )
+    tokenizer = tokenizer_stage.run(
+        tokenizer_stage.TokenizerTrainConfig(dataset=dataset.id, vocab_size=400), told
+    )
+    tokens = shards.run(
+        shards.TokenizeConfig(dataset=dataset.id, tokenizer=tokenizer.id, validation_fraction=0.1), told
+    )
+    return SimpleNamespace(
+        workspace=workspace, dataset=dataset, tokenizer=tokenizer, tokens=tokens, context=context
+    )
 
 
 @pytest.fixture(scope="session")

@@ -57,13 +57,24 @@ def parse_config(config_class: type[Config], values: Mapping[str, Any], source: 
         problems = describe_problems(error)
         listed = "; ".join(f"{field}: {text}" if field else text for field, text in problems)
         where = f" in {source}" if source else ""
-        known = ", ".join(config_class.model_fields)
-        unknown = any("not a known setting" in text for _, text in problems)
+        unknown = next((item["loc"] for item in error.errors() if item["type"] == "extra_forbidden"), None)
+        known = ", ".join(_settings_at(config_class, unknown[:-1])) if unknown else ""
         raise ConfigError(
             f"The configuration{where} is wrong: {listed}.",
-            hint=f"Known settings here: {known}." if unknown else None,
+            hint=f"Known settings here: {known}." if known else None,
             field=problems[0][0] or None,
         ) from None
+
+
+def _settings_at(config_class: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """List the settings of the nested configuration at a path, none where there is no such."""
+    for part in path:
+        field = config_class.model_fields.get(str(part))
+        inner = field.annotation if field is not None else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        config_class = inner
+    return list(config_class.model_fields)
 
 
 def load_yaml(path: str | Path) -> dict[str, Any]:
@@ -75,13 +86,13 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"The file {path} does not exist.") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder; a YAML file is needed.") from None
     except UnicodeDecodeError as error:
         raise InputError(f"The file {path} is not UTF-8 text (byte {error.start}).") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that is none is a ValueError
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise InputError(f"The file {path} is not valid YAML{place}.") from None
@@ -93,4 +104,7 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
 def to_yaml(config: BaseModel | Mapping[str, Any]) -> str:
     """Write a configuration as YAML that :func:`load_yaml` and :func:`parse_config` read back equal."""
     data = config.model_dump(mode="json") if isinstance(config, BaseModel) else dict(config)
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
+    if any(mark in text for mark in "\x85\u2028\u2029"):  # YAML takes them for line ends: escape them
+        text = yaml.safe_dump(data, sort_keys=False, allow_unicode=False, width=100)
+    return text

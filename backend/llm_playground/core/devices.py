@@ -23,12 +23,13 @@ def pick_device(name: str = "auto") -> str:
     """
     import torch
 
-    if name.split(":")[0] not in DEVICES:
+    kind, _, index = name.partition(":")
+    if kind not in DEVICES or (name != kind and (kind == "auto" or not index.isdecimal())):
         raise ConfigError(f"device: {name!r} is unknown.", hint="Use auto, cpu, cuda or mps.", field="device")
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return next(kind for kind, there in available.items() if there)
-    if not available[name.split(":")[0]]:
+        return next(best for best, there in available.items() if there)
+    if not available[kind]:
         raise ConfigError(
             f"device: this machine has no {name} device.", hint="Use auto or cpu.", field="device"
         )

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,21 @@ def write_text_atomic(path: Path, text: str, *, durable: bool = True) -> None:
 def write_json_atomic(path: Path, value: Any, *, durable: bool = True) -> None:
     """Write indented JSON whole or not at all."""
     write_text_atomic(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n", durable=durable)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file; its library hides the system's error number in the text of its own error."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with storage_errors(path):
+        try:
+            save_file(dict(tensors), path, metadata)
+        except SafetensorError as error:
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), str(error)) from error
 
 
 def read_json(path: Path) -> Any:

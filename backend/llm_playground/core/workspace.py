@@ -14,7 +14,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -298,9 +298,10 @@ class Workspace:
         count = 0
         for base in (self.folder(kind) for kind in FOLDERS):
             for path in base.glob(".building-*"):
-                if time.time() - path.stat().st_mtime > older_than_s:
-                    shutil.rmtree(path, ignore_errors=True)
-                    count += 1
+                with suppress(FileNotFoundError):  # its builder has just published it
+                    if time.time() - path.stat().st_mtime > older_than_s:
+                        shutil.rmtree(path, ignore_errors=True)
+                        count += 1
         return count
 
     def _bases(self, kind: str) -> Sequence[Path]:
