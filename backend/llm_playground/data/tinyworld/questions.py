@@ -8,7 +8,7 @@ from typing import Any
 
 from llm_playground.core.seeds import derive_seed
 from llm_playground.data.tinyworld.narration import story_about
-from llm_playground.data.tinyworld.scenes import SCENES, Question, fact_questions, scene
+from llm_playground.data.tinyworld.scenes import SCENES, Question, fact_questions, introduction, scene
 from llm_playground.data.tinyworld.small_talk import outside_question, small_talk
 from llm_playground.data.tinyworld.world import NAMES
 
@@ -19,6 +19,7 @@ _REQUESTS = (
     "Please tell a story about {name}.",
     "A story about {name}, please.",
 )
+_INTRODUCTIONS = ("Who is {name}?", "Tell me about {name}.", "Do you know {name}?", "Who's {name}?")
 
 
 def asked(statements: tuple[str, ...], question: Question) -> str:
@@ -40,8 +41,11 @@ def conversation(rng: random.Random) -> dict[str, Any]:
         turns += [(question.text, question.answer) for question in others]
         return _messages(first.kind, turns)
     if draw < 0.80:
-        questions = rng.sample(fact_questions(rng.choice(NAMES)), rng.choice((1, 1, 2)))
-        return _messages("fact", [(item.text, item.answer) for item in questions])
+        name = rng.choice(NAMES)
+        turns = [(item.text, item.answer) for item in rng.sample(fact_questions(name), rng.choice((1, 1, 2)))]
+        if rng.random() < 0.25:
+            turns.insert(0, (rng.choice(_INTRODUCTIONS).format(name=name), introduction(name)))
+        return _messages("fact", turns)
     if draw < 0.86:
         name = rng.choice(NAMES)
         return _messages("story", [(rng.choice(_REQUESTS).format(name=name), story_about(rng, name))])

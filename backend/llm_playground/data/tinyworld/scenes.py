@@ -98,7 +98,8 @@ def where_scene(rng: random.Random, held_out: bool) -> Scene:
             _forms(f"{{}} put the {thing} in the {holder}.", (), NAMES),
         )
     ]
-    kind, now, mentioned = "where", holder, (holder,)
+    mentioned: tuple[str, ...] = (holder,)
+    kind, now = "where", holder
     draw = rng.random()
     if draw < 0.4:
         statements.append(f"Then {he} moved the {thing} to the {second}.")
@@ -248,9 +249,8 @@ def fact_questions(name: str) -> list[Question]:
             tuple(template.format(value) for value in values),
         )
 
-    article = "an" if person.job[0] in "aeiou" else "a"
     return [
-        question("job", f"What does {name} do?", f"{name} is {article} {{}}.", "job"),
+        question("job", f"What does {name} do?", f"{name} is {_article(person.job)} {{}}.", "job"),
         question("workplace", f"Where does {name} work?", f"{name} works at the {{}}.", "workplace"),
         question("home", f"Where does {name} live?", f"{name} lives on {{}}.", "home"),
         question(
@@ -261,3 +261,17 @@ def fact_questions(name: str) -> list[Question]:
         ),
         question("food", f"What does {name} like to eat?", f"{name} likes {{}} best.", "likes"),
     ]
+
+
+def introduction(name: str) -> str:
+    """Say in one sentence who a person of the town is.
+
+    >>> introduction("Leo").startswith("Leo is a")
+    True
+    """
+    person = PERSON[name]
+    return f"{name} is {_article(person.job)} {person.job} and lives on {person.home}."
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "aeiou" else "a"
