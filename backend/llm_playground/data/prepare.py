@@ -21,7 +21,7 @@ TITLE = "Text"
 class DataPrepareConfig(StageConfig):
     """Turn a source of text into a data set."""
 
-    source: Literal["tinyworld", "python-docs", "text", "jsonl"] = Field(
+    source: Literal["tinyworld", "python-docs", "python-code", "text", "jsonl"] = Field(
         "tinyworld", description="Where the text comes from."
     )
     path: str | None = Field(None, description="File or folder, for text and jsonl.")
@@ -79,6 +79,7 @@ def run(config: DataPrepareConfig, context: Context) -> Artifact:
             path = Path(config.path or "").expanduser()
             found = {
                 "python-docs": sources.python_documents,
+                "python-code": sources.python_sources,
                 "text": lambda: sources.text_documents(path),
                 "jsonl": lambda: sources.jsonl_documents(path, config.text_field),
             }[config.source]()

@@ -1,10 +1,11 @@
-"""Where documents come from: text files, JSON lines, and the documentation inside the running Python."""
+"""Where documents come from: text files, JSON lines, the documentation and code of the running Python."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import json
+import os
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ def read_text(path: Path) -> str:
     if not data.strip():
         raise InputError(f"The file {path} is empty.", field="path")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise InputError(
             f"The file {path} is not UTF-8 text: byte {error.start} is 0x{data[error.start]:02x}.",
@@ -51,9 +52,7 @@ def read_text(path: Path) -> str:
 def text_documents(path: Path) -> Iterator[Document]:
     """Yield one document for each ``.txt`` or ``.md`` file."""
     for file in find_files(path, (".txt", ".md")):
-        yield Document(
-            file.name if file == path else file.relative_to(path).as_posix(), read_text(file), "text"
-        )
+        yield Document(_place(file, path), read_text(file), "text")
 
 
 def jsonl_documents(path: Path, field: str) -> Iterator[Document]:
@@ -63,13 +62,15 @@ def jsonl_documents(path: Path, field: str) -> Iterator[Document]:
         InputError: naming the file and line that is not JSON or lacks the field.
     """
     for file in find_files(path, (".jsonl", ".ndjson")):
-        for number, line in enumerate(read_text(file).splitlines(), 1):
+        name = _place(file, path)
+        for number, line in enumerate(read_text(file).split("\n"), 1):  # a string may hold U+2028
             if not line.strip():
                 continue
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(f"{file} line {number} is not JSON: {error.msg}.", field="path") from None
+            except (ValueError, RecursionError) as error:
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else "it is beyond all bounds"
+                raise InputError(f"{file} line {number} is not JSON: {reason}.", field="path") from None
             text = row.get(field) if isinstance(row, dict) else None
             if not isinstance(text, str):
                 raise InputError(
@@ -81,7 +82,13 @@ def jsonl_documents(path: Path, field: str) -> Iterator[Document]:
                 raise InputError(
                     f"{file} line {number} holds a lone surrogate (half a character).", field="path"
                 )
-            yield Document(f"{file.stem}:{number}", text, file.name)
+            yield Document(f"{name}:{number}", text, name)
+
+
+def _place(file: Path, root: Path) -> str:
+    """Return where a file lies below ``root`` (its name, if it is the root), valid Unicode in any case."""
+    place = file.name if file == root else file.relative_to(root).as_posix()
+    return os.fsencode(place).decode(errors="backslashreplace")
 
 
 def python_documents() -> Iterator[Document]:
@@ -95,12 +102,7 @@ def python_documents() -> Iterator[Document]:
         topics = {}
     for name in sorted(topics):
         yield Document(f"topic:{name}", topics[name].strip(), "python-docs")
-    library = Path(sysconfig.get_paths()["stdlib"])
-    skipped = {"test", "tests", "idlelib", "site-packages", "lib2to3", "turtledemo", "__pycache__"}
-    for file in sorted(library.rglob("*.py")):
-        relative = file.relative_to(library)
-        if skipped & set(relative.parts):
-            continue
+    for file, name in _library_files():
         try:
             tree = ast.parse(file.read_bytes())
         except (SyntaxError, ValueError):
@@ -113,4 +115,26 @@ def python_documents() -> Iterator[Document]:
                     parts.append(text if isinstance(node, ast.Module) else f"{node.name}: {text}")
         text = "\n\n".join(parts)
         if text and not any("\ud800" <= character <= "\udfff" for character in text):
-            yield Document(relative.with_suffix("").as_posix().replace("/", "."), text, "python-docs")
+            yield Document(name, text, "python-docs")
+
+
+def python_sources() -> Iterator[Document]:
+    """Yield the source of each module of the standard library, read, never imported.
+
+    The same Python release gives the same documents.
+    """
+    for file, name in _library_files():
+        try:
+            yield Document(name, file.read_bytes().decode("utf-8"), "python-code")
+        except UnicodeDecodeError:
+            continue  # a few library files are kept in an encoding of the past
+
+
+def _library_files() -> Iterator[tuple[Path, str]]:
+    """Yield (file, module name) for the modules of the standard library, tests left out."""
+    library = Path(sysconfig.get_paths()["stdlib"])
+    skipped = {"test", "tests", "idlelib", "site-packages", "lib2to3", "turtledemo", "__pycache__"}
+    for file in sorted(library.rglob("*.py")):
+        relative = file.relative_to(library)
+        if not skipped & set(relative.parts):
+            yield file, relative.with_suffix("").as_posix().replace("/", ".")
