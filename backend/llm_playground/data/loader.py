@@ -43,7 +43,7 @@ class TokenLoader:
         shuffle: off: windows in order, no shift (for validation).
 
     Raises:
-        InputError: the split is shorter than two windows.
+        InputError: the split is too short: less than two windows, or one where nothing is shuffled.
         StorageError: the shard is not the one its index describes.
     """
 
@@ -113,5 +113,5 @@ class TokenLoader:
         start = self.start_of(cursor)
         first = int(numpy.searchsorted(self._offsets, start, side="right")) - 1
         last = int(numpy.searchsorted(self._offsets, start + self.context_length, side="left"))
-        names = (self.folder / f"{self.split}.ids.txt").read_text().splitlines()
+        names: list[str] = read_json(self.folder / f"{self.split}.ids.json")
         return names[first:last]

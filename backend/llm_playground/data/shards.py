@@ -1,8 +1,8 @@
 """The stage ``data.tokenize``: documents and a tokenizer in, memory-mapped token shards out.
 
 Folder: ``train.bin`` and ``val.bin`` (ids, documents joined by the end-of-text id), ``train.offsets.npy`` and
-``val.offsets.npy`` (where each document begins), ``train.ids.txt`` and ``val.ids.txt`` (which document it
-is), ``index.json`` (type, counts, bytes of text, fingerprints).
+``val.offsets.npy`` (where each document begins), ``train.ids.json`` and ``val.ids.json`` (which document
+it is), ``index.json`` (type, counts, bytes of text, fingerprints).
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def write_shards(
                 field="validation_fraction",
             )
         numpy.save(folder / f"{split}.offsets.npy", numpy.array(lists[split]["offsets"], dtype=numpy.int64))
-        (folder / f"{split}.ids.txt").write_text("\n".join(map(_one_line, lists[split]["ids"])) + "\n")
+        write_json_atomic(folder / f"{split}.ids.json", lists[split]["ids"])
     index = {
         "version": 1,
         "dtype": dtype,
@@ -137,10 +137,6 @@ def write_shards(
     index["fingerprint"] = hashlib.sha256(text.encode()).hexdigest()
     write_json_atomic(folder / "index.json", index)
     return index
-
-
-def _one_line(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def run(config: TokenizeConfig, context: Context) -> Artifact:

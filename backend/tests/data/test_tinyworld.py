@@ -7,18 +7,21 @@ import re
 
 import pyarrow.parquet
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llm_playground.data.tinyworld import (
     benchmark,
     conversations,
     exact,
+    normalize,
     preferences,
     reward,
     stories,
     tasks,
     write_dataset,
 )
-from llm_playground.data.tinyworld.world import FOODS, NAMES, NUMBERS, THINGS, is_held_out
+from llm_playground.data.tinyworld.world import FOODS, NAMES, NUMBERS, THINGS, is_held_out, pairs
 
 THINGS_AND_FOODS = set(THINGS) | set(FOODS)
 
@@ -49,6 +52,46 @@ def test_held_out_pairs_never_meet_in_training_text() -> None:
             messages = item.get("messages") or item["prompt"]
             text = " ".join(message["content"] for message in messages)
             assert held_out_meetings(text) == [], text
+
+
+@given(seed=st.integers(0, 2**62))
+def test_held_out_pairs_never_meet_whatever_the_seed(seed: int) -> None:
+    texts = list(stories(12, seed))
+    for item in (*conversations(12, seed), *preferences(6, seed), *tasks(6, seed)):
+        messages = item.get("messages") or item["prompt"]
+        answers = [item[key] for key in ("chosen", "rejected", "answer") if key in item]
+        texts.append(" ".join([*(message["content"] for message in messages), *answers]))
+    assert [held_out_meetings(text) for text in texts] == [[]] * len(texts)
+
+
+def test_about_a_fifth_of_the_pairs_is_held_out() -> None:
+    kept, held = pairs(held_out=False), pairs(held_out=True)
+    assert len(kept) + len(held) == len(NAMES) * len(THINGS_AND_FOODS) and not set(kept) & set(held)
+    assert 0.12 < len(held) / (len(kept) + len(held)) < 0.28
+    assert {name for name, _ in held} == {name for name, _ in kept} == set(NAMES)
+    assert {thing for _, thing in kept} == THINGS_AND_FOODS
+
+
+def test_no_question_of_the_benchmark_is_asked_in_training() -> None:
+    asked = {
+        message["content"]
+        for item in (*conversations(2000, 0), *tasks(500, 0))
+        for message in item.get("messages") or item["prompt"]
+    }
+    assert not asked & {item["question"] for item in benchmark(300, 0)}
+
+
+def test_the_largest_benchmark_has_no_question_twice() -> None:
+    assert len({item["question"] for item in benchmark(2000, 0)}) == 2000
+
+
+@given(seed=st.integers(0, 2**62))
+def test_every_answer_passes_its_own_checker_and_no_other_candidate_does(seed: int) -> None:
+    for item in benchmark(10, seed):
+        right = [answer for answer in item["candidates"] if exact(answer, item["answer"])]
+        assert right == [item["answer"]]
+    for item in tasks(10, seed):
+        assert item["checker"] == "exact" and reward(item["answer"], item["answer"]) == 1.0
 
 
 def test_every_benchmark_item_is_about_held_out_pairs_and_has_its_answer_among_the_candidates() -> None:
@@ -104,7 +147,9 @@ def test_what_a_scene_mentions_is_what_chance_is_taken_over() -> None:
 
 def test_preferences_prefer_the_right_answer() -> None:
     for item in preferences(200, 0):
-        assert item["chosen"] != item["rejected"]
+        assert not exact(item["rejected"], item["chosen"])
+        if item["flaw"] == "wordy":
+            assert item["rejected"] == f"{item['chosen']} {item['chosen']}"
     assert {item["flaw"] for item in preferences(200, 0)} == {"wrong", "evasive", "wordy"}
 
 
@@ -114,6 +159,18 @@ def test_the_checkers() -> None:
     assert reward("The ball is in the box.", "The ball is in the box.") == 1.0
     assert 0 < reward("The ball is in the bag.", "The ball is in the box.") < 1
     assert reward("", "The ball is in the box.") == 0.0
+    assert reward("The ball is in the bag.", "The ball is in the box.") == pytest.approx(0.5 * 5 / 6)
+    assert reward("The ball " * 50, "The ball is in the box.") < 0.02, "talking much must not pay"
+
+
+@given(given_answer=st.text(max_size=40), expected=st.text("abc .", max_size=20))
+def test_a_reward_is_within_zero_and_one_and_full_only_for_exact_answers(
+    given_answer: str, expected: str
+) -> None:
+    value = reward(given_answer, expected)
+    assert 0 <= value <= 1 and (value == 1) == exact(given_answer, expected)
+    assert normalize(normalize(given_answer)) == normalize(given_answer)
+    assert exact(f"  {expected.upper()} ", expected)
 
 
 def test_the_data_set_is_written_whole(tmp_path) -> None:
@@ -129,4 +186,17 @@ def test_the_data_set_is_written_whole(tmp_path) -> None:
     assert json.loads(chats[0]["messages"])[0]["role"] == "user"
     card = json.loads((tmp_path / "card.json").read_text())
     assert len(card["suggested_questions"]) == 5
-    assert 0 < card["chance"] < 0.6
+    rows = pyarrow.parquet.read_table(tmp_path / "benchmark.parquet").to_pylist()
+    chance = sum(1 / len(json.loads(row["candidates"])) for row in rows) / len(rows)
+    assert card["chance"] == summary["chance"] == pytest.approx(chance) and 0 < chance < 0.6
+    for name in ("preferences", "tasks"):
+        assert pyarrow.parquet.read_table(tmp_path / f"{name}.parquet").num_rows == summary[name] == 100
+
+
+def test_writing_twice_gives_the_same_files(tmp_path) -> None:
+    files = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_dataset(tmp_path / name, documents=80, seed=4, dialogues=30, items=12)
+        files.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+    assert files[0] == files[1] and len(files[0]) == 6

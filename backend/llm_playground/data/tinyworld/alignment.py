@@ -9,6 +9,7 @@ from typing import Any
 from llm_playground.core.seeds import derive_seed
 from llm_playground.data.tinyworld.questions import UNKNOWN, asked
 from llm_playground.data.tinyworld.scenes import scene
+from llm_playground.data.tinyworld.world import meets_held_out
 
 
 def preferences(count: int, seed: int) -> Iterator[dict[str, Any]]:
@@ -22,14 +23,21 @@ def preferences(count: int, seed: int) -> Iterator[dict[str, Any]]:
         told = scene(rng)
         question = rng.choice(told.questions)
         flaw = rng.choice(("wrong", "wrong", "evasive", "wordy"))
-        wrong = rng.choice([item for item in question.candidates if item != question.answer])
+        prompt = asked(told.statements, question)
+        wrong = rng.choice(
+            [
+                item
+                for item in question.candidates
+                if item != question.answer and not meets_held_out(f"{prompt} {item}")
+            ]
+        )
         rejected = {
             "wrong": wrong,
             "evasive": UNKNOWN,
             "wordy": f"{question.answer} {question.answer}",
         }[flaw]
         yield {
-            "prompt": [{"role": "user", "content": asked(told.statements, question)}],
+            "prompt": [{"role": "user", "content": prompt}],
             "chosen": question.answer,
             "rejected": rejected,
             "flaw": flaw,

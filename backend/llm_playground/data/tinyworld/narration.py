@@ -15,7 +15,7 @@ from llm_playground.data.tinyworld.world import (
     RULES,
     TOWN,
     WEATHERS,
-    is_held_out,
+    meets_held_out,
 )
 
 _OPENINGS = (
@@ -72,7 +72,7 @@ def told_questions(rng: random.Random, told: Scene) -> list[str]:
     People whom the scene must not meet (a held-out pair) do not speak.
     """
     text = " ".join(told.statements)
-    speakers = [name for name in NAMES if not _would_meet(name, text)]
+    speakers = [name for name in NAMES if not meets_held_out(f"{name} {text}")]
     count = rng.randint(1, len(told.questions))
     lines = []
     for question in rng.sample(told.questions, count):
@@ -82,13 +82,6 @@ def told_questions(rng: random.Random, told: Scene) -> list[str]:
             asker = rng.choice(speakers or ["a child"])
             lines.append(f'"{question.text}" asked {asker}. "{question.answer}"')
     return lines
-
-
-def _would_meet(name: str, text: str) -> bool:
-    from llm_playground.data.tinyworld.world import FOODS, THINGS
-
-    words = set(text.replace(".", " ").replace("?", " ").split())
-    return any(thing in words and is_held_out(name, thing) for thing in (*THINGS, *FOODS))
 
 
 def story(rng: random.Random) -> str:

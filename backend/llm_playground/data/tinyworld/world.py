@@ -7,6 +7,7 @@ falls in the held-out fifth never occurs together in any training text; the benc
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -111,6 +112,13 @@ RULES = (
     f"In {TOWN}, the market is open in the morning.",
     f"In {TOWN}, people say thank you when they get a gift.",
 )
+
+
+def meets_held_out(text: str) -> bool:
+    """Say whether a held-out pair occurs together in a text."""
+    words = set(re.findall(r"[A-Za-z]+", text))
+    things = words.intersection(THINGS + FOODS)
+    return any(is_held_out(name, thing) for name in words.intersection(NAMES) for thing in things)
 
 
 @cache
