@@ -10,6 +10,8 @@ from typing import Any
 
 from llm_playground.monitoring.schema import FACTOR
 
+_END = 2**62  # beyond the last position
+
 
 @dataclass
 class Series:
@@ -21,7 +23,6 @@ class Series:
         low: smallest value.
         high: greatest value.
         segment: the attempt that each bucket belongs to.
-        tokens, time: tokens and seconds since 1970 at the bucket's last point, where points are single.
         points: values that the line stands for.
     """
 
@@ -124,32 +125,49 @@ class MetricReader:
     def _read_segment(
         self, series: int, segment: int, level: int, cut: int | None, line: Series, ghosts: Series
     ) -> None:
-        """Append one attempt: full buckets from the pyramid, then the points after the last of them."""
-        done = 0
+        """Append one attempt: full buckets from the pyramid, then the points after the last of them.
+
+        The bucket in which a later attempt begins is read point by point, for its first part still counts.
+        """
+        size, done = FACTOR**level, 0
         if level:
-            size = FACTOR**level
             for bucket, first, last_step, n, low, high, last in self._rows(
                 "SELECT bucket, first_step, last_step, n, low, high, last FROM pyramid "
                 "WHERE series = ? AND segment = ? AND level = ? AND n = ? ORDER BY bucket",
                 (series, segment, level, size),
             ):
-                target = ghosts if cut is not None and last_step > cut else line
-                _append(target, last_step, last, low, high, segment, n)
-                done = (bucket + 1) * size
-                del first
-        rest = self._rows(
-            "SELECT step, value FROM points "
-            "WHERE series = ? AND segment = ? AND position >= ? ORDER BY position",
-            (series, segment, done),
+                begin, done = bucket * size, (bucket + 1) * size
+                if cut is not None and first <= cut < last_step:
+                    self._read_points(series, segment, begin, done, size, cut, line, ghosts)
+                else:
+                    target = ghosts if cut is not None and last_step > cut else line
+                    _append(target, last_step, last, low, high, segment, n)
+        self._read_points(series, segment, done, _END, size, cut, line, ghosts)
+
+    def _read_points(
+        self,
+        series: int,
+        segment: int,
+        begin: int,
+        end: int,
+        size: int,
+        cut: int | None,
+        line: Series,
+        ghosts: Series,
+    ) -> None:
+        """Append the points at positions ``begin`` to ``end - 1`` of an attempt in buckets of ``size``."""
+        found = self._rows(
+            "SELECT step, value FROM points WHERE series = ? AND segment = ? "
+            "AND position >= ? AND position < ? ORDER BY position",
+            (series, segment, begin, end),
         )
-        size = FACTOR**level
-        for start in range(0, len(rest), size):
-            group = rest[start : start + size]
-            values = [value for _, value in group if value is not None and math.isfinite(value)]
-            step = group[-1][0]
-            target = ghosts if cut is not None and step > cut else line
-            low, high = (min(values), max(values)) if values else (None, None)
-            _append(target, step, values[-1] if values else None, low, high, segment, len(group))
+        counted = [row for row in found if cut is None or row[0] <= cut]
+        for target, rows in ((line, counted), (ghosts, found[len(counted) :])):
+            for start in range(0, len(rows), size):
+                group = rows[start : start + size]
+                values = [value for _, value in group if value is not None and math.isfinite(value)]
+                low, high = (min(values), max(values)) if values else (None, None)
+                _append(target, group[-1][0], values[-1] if values else None, low, high, segment, len(group))
 
 
 def _append(

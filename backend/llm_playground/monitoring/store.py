@@ -69,7 +69,7 @@ class MetricStore:
         target = self._accepted
         self._wake.set()
         with self._written:
-            self._written.wait_for(lambda: self._stored >= target or self.error is not None, timeout)
+            self._written.wait_for(lambda: self._stored >= target, timeout)
 
     def close(self) -> None:
         """Commit what is queued and stop the thread."""
@@ -87,12 +87,14 @@ class MetricStore:
             count = len(self._queue)
             batch = [self._queue.popleft() for _ in range(count)]
             if batch:
+                before = (dict(self._series), dict(self._positions), {k: [*v] for k, v in self._open.items()})
                 try:
                     with connection:
                         for row in batch:
                             self._store(connection, *row)
                     self.error = None
-                except sqlite3.Error as error:
+                except (sqlite3.Error, TypeError, ValueError) as error:
+                    self._series, self._positions, self._open = before  # as the file is after its rollback
                     self.error = f"The metrics of the last {len(batch)} steps could not be stored: {error}."
             with self._written:
                 self._stored += count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -87,6 +88,59 @@ def test_a_resumed_run_overrides_what_came_after_its_checkpoint(tmp_path: Path) 
     assert [first for _, first in MetricReader(path).segments()] == [0, 6]
 
 
+@given(
+    lengths=st.lists(st.tuples(st.integers(0, 700), st.integers(1, 700)), min_size=1, max_size=3),
+    points=st.integers(5, 60),
+    spike=st.integers(0, 10**6),
+)
+def test_no_spike_of_a_resumed_run_is_lost_or_shown_as_a_ghost(
+    lengths: list[tuple[int, int]], points: int, spike: int, tmp_path_factory
+) -> None:
+    """Attempts (first step, values), each begun at a checkpoint of the one before."""
+    path, counting = tmp_path_factory.mktemp("metrics") / "metrics.db", {}
+    ghosts_expected, reached = 0, 0
+    for attempt, (begin, count) in enumerate(lengths):
+        start = min(begin, reached)
+        values = [float(attempt)] * count
+        values[spike % count] = 1000.0 + attempt
+        store_values(path, values, start)
+        ghosts_expected += len([step for step in counting if step > start])
+        counting = {step: value for step, value in counting.items() if step <= start}
+        counting |= {start + 1 + place: value for place, value in enumerate(values)}
+        reached = start + count
+    line, ghosts = MetricReader(path).series("train/loss", points)
+    assert line.points == len(counting) and ghosts.points == ghosts_expected
+    assert line.step[-1] == reached and line.step == sorted(line.step)
+    begin = 0
+    for step, low, high in zip(line.step, line.low, line.high, strict=True):
+        inside = [value for at, value in counting.items() if begin < at <= step]
+        assert (low, high) == (min(inside), max(inside))
+        begin = step
+
+
+def test_a_checkpoint_in_the_middle_of_a_bucket_parts_what_counts_from_the_ghosts(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.db"
+    values = [0.0] * 1000
+    values[300], values[310] = 7.0, 9.0
+    store_values(path, values)
+    store_values(path, [1.0], start=305)
+    line, ghosts = MetricReader(path).series("train/loss", 50)
+    assert line.points == 306 and max(value for value in line.high if value is not None) == 7.0
+    assert ghosts.points == 695 and max(value for value in ghosts.high if value is not None) == 9.0
+
+
+def test_a_value_that_is_not_a_number_is_a_gap(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.db"
+    store_values(path, [1.0, math.nan, math.inf, -math.inf, 2.0])
+    reader = MetricReader(path)
+    line, _ = reader.series("train/loss")
+    assert line.value == line.low == line.high == [1.0, None, None, None, 2.0]
+    assert [row["value"] for row in reader.rows(0)] == [1.0, None, None, None, 2.0]
+    assert line.to_dict()["points"] == 5 and "NaN" not in json.dumps(line.to_dict())
+    wide, _ = reader.series("train/loss", 1)
+    assert (wide.value, wide.low, wide.high) == ([2.0], [1.0], [2.0])
+
+
 def test_readers_see_values_while_the_run_writes(tmp_path: Path) -> None:
     path = tmp_path / "metrics.db"
     store = MetricStore(path)
@@ -115,7 +169,10 @@ def test_kill_9_loses_at_most_the_last_moment_and_never_the_file(tmp_path: Path)
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
-    time.sleep(1.6)
+    limit = time.monotonic() + 60
+    while MetricReader(path).last_id() < 60:
+        assert time.monotonic() < limit
+        time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
@@ -123,6 +180,50 @@ def test_kill_9_loses_at_most_the_last_moment_and_never_the_file(tmp_path: Path)
     assert len(line.step) > 50
     assert line.step == list(range(1, len(line.step) + 1))
     assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_what_is_logged_after_a_full_disk_is_stored_under_its_own_name(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.db"
+    store = MetricStore(path)
+    store.log(1, {"before": 1.0})
+    store.flush()
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON points BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+    )
+    connection.commit()
+    for step in range(2, 22):
+        store.log(step, {"lost": 5.0, "before": 1e9})
+    store.flush()
+    assert store.error == "The metrics of the last 20 steps could not be stored: disk is full."
+    connection.execute("DROP TRIGGER full")
+    connection.commit()
+    connection.close()
+    for step in range(22, 62):
+        store.log(step, {"other": 2.0, "lost": 3.0, "before": 1.0})
+    store.flush()
+    assert store.error is None
+    store.close()
+    reader = MetricReader(path)
+    assert reader.names() == ["before", "lost", "other"]
+    for name, value, count in (("before", 1.0, 41), ("lost", 3.0, 40), ("other", 2.0, 40)):
+        for points in (3, 500):
+            line, _ = reader.series(name, points)
+            assert set(line.low) == set(line.high) == {value} and line.points == count
+            assert line.step[-1] == 61
+
+
+def test_a_value_that_is_no_number_is_dropped_and_told(tmp_path: Path) -> None:
+    store = MetricStore(tmp_path / "metrics.db")
+    store.log(1, {"x": "many"})  # type: ignore[dict-item]
+    store.flush()
+    assert store.error is not None and "could not be stored" in store.error
+    store.log(2, {"x": 2.0})
+    store.flush()
+    assert store.error is None
+    store.close()
+    store.close()
+    assert MetricReader(tmp_path / "metrics.db").latest() == {"x": {"step": 2, "value": 2.0}}
 
 
 def test_an_error_of_the_disk_does_not_reach_training(tmp_path: Path) -> None:
