@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -187,3 +188,75 @@ def test_bad_folders_are_refused_with_the_file_named(tmp_path: Path) -> None:
         ModelConfig.from_hf({"model_type": "falcon"})
     with pytest.raises(ConfigError, match="hidden_act"):
         ModelConfig.from_hf({"model_type": "llama", "hidden_act": "relu", "hidden_size": 8})
+
+
+def test_a_config_that_lacks_something_is_refused_by_name() -> None:
+    whole = ModelConfig.preset("tiny-llama").to_hf()
+    for name in ("hidden_size", "num_attention_heads", "vocab_size", "intermediate_size"):
+        with pytest.raises(ConfigError) as caught:
+            ModelConfig.from_hf({key: value for key, value in whole.items() if key != name})
+        assert str(caught.value) == f"config.json: {name} is missing." and caught.value.field == name
+    with pytest.raises(ConfigError, match="vocab_size"):
+        ModelConfig.from_hf({**whole, "vocab_size": None})
+    with pytest.raises(ConfigError, match="heads"):
+        ModelConfig.from_hf({**whole, "num_attention_heads": 0, "head_dim": None})
+    with pytest.raises(ConfigError, match="head_dim"):
+        ModelConfig.from_hf({**whole, "head_dim": 16})
+
+
+def test_damaged_config_and_index_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(StorageError, match=r"config\.json is damaged: it must hold a mapping\."):
+        TransformerLM.from_pretrained(tmp_path)
+    make("llama-tied").save_pretrained(tmp_path)
+    for content, words in (("{", "not valid JSON"), ("{}", "it has no weight_map")):
+        (tmp_path / "model.safetensors.index.json").write_text(content)
+        with pytest.raises(StorageError, match=words):
+            TransformerLM.from_pretrained(tmp_path)
+
+
+def test_sharded_weights_load_and_a_shard_outside_the_folder_does_not(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    model = make("llama-untied")
+    model.save_pretrained(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    names = {name: f"part-{number % 2}.safetensors" for number, name in enumerate(sorted(weights))}
+    for part in set(names.values()):
+        save_file({name: weights[name] for name in names if names[name] == part}, tmp_path / part)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": names}))
+    assert torch.equal(TransformerLM.from_pretrained(tmp_path)(ids()), model(ids()))
+    index.write_text(json.dumps({"weight_map": {name: "../x.safetensors" for name in names}}))
+    with pytest.raises(StorageError, match="outside its folder"):
+        TransformerLM.from_pretrained(tmp_path)
+
+
+def test_a_missing_and_a_misshapen_weight_are_named(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    make("llama-tied").save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    weights = load_file(file)
+    short = {**weights, "model.norm.weight": torch.ones(5)}
+    save_file(short, file)
+    with pytest.raises(StorageError) as caught:
+        TransformerLM.from_pretrained(tmp_path)
+    assert str(caught.value) == (
+        "model.safetensors: final_norm.weight has shape (5,), but config.json says (32,)."
+    )
+    save_file({name: value for name, value in weights.items() if name != "model.norm.weight"}, file)
+    with pytest.raises(StorageError, match=r"^model\.safetensors lacks the weight model\.norm\.weight\.$"):
+        TransformerLM.from_pretrained(tmp_path)
+
+
+def test_a_token_sees_only_what_came_before_it() -> None:
+    for name in SHAPES:
+        model, tokens = make(name), ids(batch=1)
+        changed = tokens.clone()
+        changed[0, 12:] = (changed[0, 12:] + 1) % 97
+        with torch.no_grad():
+            before, after = model(tokens), model(changed)
+        assert torch.allclose(before[0, :12], after[0, :12], atol=1e-6)
+        assert not torch.allclose(before[0, 12:], after[0, 12:], atol=1e-3)

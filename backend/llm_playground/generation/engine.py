@@ -85,15 +85,16 @@ class GenerationEngine:
         ]
         device = self.model.device
         longest = max(map(len, prompts))
-        padding = torch.tensor([longest - len(prompt) for prompt in prompts], device=device)
+        pads = [longest - len(prompt) for prompt in prompts]
+        padding = torch.tensor(pads, device=device)
         batch = torch.zeros(len(prompts), longest, dtype=torch.long, device=device)
         for row, prompt in enumerate(prompts):
             batch[row, longest - len(prompt) :] = torch.tensor(list(prompt), device=device)
         cache = KVCache(
             config,
             len(prompts),
-            min(config.context_length, longest + params.max_tokens),
-            padding if bool(padding.any()) else None,
+            min(config.context_length + max(pads), longest + params.max_tokens),
+            padding if any(pads) else None,
             device=device,
             dtype=self.model.embedding.weight.dtype,
         )
@@ -107,11 +108,10 @@ class GenerationEngine:
             logits = self.model.logits(hidden).float().cpu()  # [rows, V]
             logprobs = logits.log_softmax(dim=-1)
             made += 1
-            # The columns of the cache are shared, so the longest row decides when there is no room left.
-            full = made >= params.max_tokens or cache.length >= config.context_length
             kept, chosen = [], []
             for place, row in enumerate(rows):
                 token = choose(logits[place], params, generators[row])
+                full = made >= params.max_tokens or cache.length - pads[row] >= config.context_length
                 reason: FinishReason | None = "stop" if token in stop_ids else "length" if full else None
                 yield TokenEvent(row, token, float(logprobs[place, token]), reason)
                 if reason is None:

@@ -7,6 +7,8 @@ from torch import Generator, Tensor
 
 from llm_playground.core.config import StageConfig
 
+_COLDEST = 1e-5  # below it, scores divided by the temperature overflow: the likeliest token is taken
+
 
 class SamplingParams(StageConfig):
     """How tokens are chosen."""
@@ -47,7 +49,7 @@ def filter_logits(logits: Tensor, params: SamplingParams) -> Tensor:
 
 def choose(logits: Tensor, params: SamplingParams, generator: Generator | None) -> int:
     """Choose the next id from one row of scores [V]."""
-    if params.temperature == 0:
+    if params.temperature < _COLDEST:
         return int(logits.argmax())
     import torch
 

@@ -15,7 +15,7 @@ class KVCache:
     Args:
         config: the model's shape.
         batch: number of rows B.
-        capacity: tokens it can hold, at most the context length.
+        capacity: tokens it can hold, padding included.
         padding: number of padding tokens at the left of each row, [B] int64, or None for none.
     """
 

@@ -122,15 +122,24 @@ class ModelConfig(StageConfig):
         ids = {f"{name}_id": config.get(f"{name}_token_id") for name in ("bos", "eos", "pad")}
         if isinstance(ids["eos_id"], list):
             ids["eos_id"] = ids["eos_id"][0]
-        vocab_size = int(config.get("vocab_size", 0))
-        ids = {key: value for key, value in ids.items() if value is not None and value < vocab_size}
+        vocab_size = config.get("vocab_size")
+        ids = {
+            key: value
+            for key, value in ids.items()
+            if isinstance(value, int) and isinstance(vocab_size, int) and value < vocab_size
+        }
         if kind == OWN_MODEL_TYPE:
             known = {key: config[key] for key in cls.model_fields if key in config}
             return parse_config(cls, known, "config.json")
-        if kind == "gpt2":
-            return parse_config(cls, _from_gpt2(config) | ids, "config.json")
-        if kind == "llama":
-            return parse_config(cls, _from_llama(config) | ids, "config.json")
+        readers = {"gpt2": _from_gpt2, "llama": _from_llama}
+        if kind in readers:
+            try:
+                values = readers[kind](config)
+            except KeyError as error:
+                raise ConfigError(
+                    f"config.json: {error.args[0]} is missing.", field=str(error.args[0])
+                ) from None
+            return parse_config(cls, values | ids, "config.json")
         raise ConfigError(
             f"config.json: model_type {kind!r} is not supported.",
             hint=f"Supported: gpt2, llama and {OWN_MODEL_TYPE}.",
@@ -231,7 +240,7 @@ def _from_llama(config: dict[str, Any]) -> dict[str, Any]:
     rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     _refuse(rope, {"rope_type": ("default",), "type": ("default",)})
     width, heads = config["hidden_size"], config["num_attention_heads"]
-    _refuse(config, {"head_dim": (None, width // heads)})
+    _refuse(config, {"head_dim": (None, width // max(1, heads))})
     return {
         "vocab_size": config["vocab_size"],
         "context_length": config.get("max_position_embeddings", 2048),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from llm_playground.core.errors import InputError, StorageError
-from llm_playground.core.files import read_json, storage_errors, write_json_atomic
+from llm_playground.core.files import read_json, write_json_atomic, write_tensors
 from llm_playground.transformer.config import ModelConfig
 
 if TYPE_CHECKING:
@@ -129,8 +128,6 @@ def _to_llama(name: str, value: Any, config: ModelConfig) -> list[tuple[str, Any
 
 def save_model(model: TransformerLM, folder: Path, dtype: torch.dtype | None = None) -> None:
     """Write ``config.json`` and ``model.safetensors`` below ``folder``."""
-    from safetensors.torch import save_file
-
     folder.mkdir(parents=True, exist_ok=True)
     weights = {
         name: value.detach().to("cpu", dtype or value.dtype).contiguous()
@@ -140,8 +137,7 @@ def save_model(model: TransformerLM, folder: Path, dtype: torch.dtype | None = N
     stored = str(next(iter(weights.values())).dtype).removeprefix("torch.")
     config["dtype"] = stored
     config.pop("torch_dtype", None)
-    with storage_errors(folder / WEIGHTS_FILE):
-        save_file(weights, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    write_tensors(folder / WEIGHTS_FILE, weights, {"format": "pt"})
     write_json_atomic(folder / CONFIG_FILE, config)
 
 
@@ -152,6 +148,8 @@ def load_model(cls: type[Model], folder: Path, *, device: str, dtype: torch.dtyp
     if not (folder / CONFIG_FILE).is_file():
         raise InputError(f"{folder} is not a model folder: it has no {CONFIG_FILE}.")
     raw = read_json(folder / CONFIG_FILE)
+    if not isinstance(raw, dict):
+        raise StorageError(f"{folder / CONFIG_FILE} is damaged: it must hold a mapping.")
     config = ModelConfig.from_hf(raw)
     family = raw["model_type"]
     state = from_hf_weights(read_weights(folder), config, family)
@@ -185,7 +183,10 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     if (folder / INDEX_FILE).is_file():
-        files = sorted(set(json.loads((folder / INDEX_FILE).read_text())["weight_map"].values()))
+        index = read_json(folder / INDEX_FILE)
+        if not isinstance(index, dict) or not isinstance(index.get("weight_map"), dict):
+            raise StorageError(f"{folder / INDEX_FILE} is damaged: it has no weight_map.")
+        files = sorted(set(index["weight_map"].values()))
     elif (folder / WEIGHTS_FILE).is_file():
         files = [WEIGHTS_FILE]
     else:

@@ -78,9 +78,10 @@ class TransformerLM(nn.Module):
         """
         batch, time = input_ids.shape
         start = cache.length if cache is not None else 0
-        if start + time > self.config.context_length:
+        padded = int(cache.padding.min()) if cache is not None and cache.padding is not None else 0
+        if start + time - padded > self.config.context_length:
             raise InputError(
-                f"The sequence is too long: {start + time} tokens, but the model's context holds "
+                f"The sequence is too long: {start + time - padded} tokens, but the model's context holds "
                 f"{self.config.context_length}."
             )
         if cache is not None:
