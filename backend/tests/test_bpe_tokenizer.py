@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -145,17 +146,36 @@ def test_both_forms_of_merges_load(folder: Path, tmp_path: Path, ours: BPETokeni
     assert again.fingerprint == ours.fingerprint
 
 
-def test_gpt2_vectors(test_data: Path) -> None:
-    vectors = test_data / "tokenizers" / "gpt2"
-    candidates = [
-        path for path in vectors.rglob("*.json") if "gpt2" in path.name and "tokenizer" in path.name
-    ]
-    if not candidates:
-        pytest.skip("no GPT-2 tokenizer.json among the public test data")
-    tokenizer = BPETokenizer.load(candidates[0])
-    theirs = Tokenizer.from_file(str(candidates[0]))
+@pytest.fixture(scope="module")
+def gpt2_file(test_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    packed = test_data / "tokenizers" / "gpt2" / "tokenizer.json.gz"
+    file = tmp_path_factory.mktemp("gpt2") / "tokenizer.json"
+    file.write_bytes(gzip.decompress(packed.read_bytes()))
+    return file
+
+
+def test_gpt2_reads_as_its_published_ids(gpt2_file: Path, test_data: Path) -> None:
+    tokenizer = BPETokenizer.load(gpt2_file)
+    assert tokenizer.vocab_size == 50_257 and tokenizer.eos_id == 50_256
+    folder = test_data / "tokenizers"
+    text = (folder / "lib.rs.txt").read_bytes().decode()
+    expected = json.loads((folder / "gpt2" / "tokens_gpt2.json").read_text())
+    assert tokenizer.encode(text) == expected and tokenizer.decode(expected) == text
+    inputs = (folder / "gpt2" / "ggml-vocab-gpt-2.gguf.inp").read_bytes().decode()
+    outputs = (folder / "gpt2" / "ggml-vocab-gpt-2.gguf.out").read_text().split("\n")
+    texts = inputs.split("\n__ggml_vocab_test__\n")
+    for text, line in zip(texts, outputs, strict=False):
+        assert tokenizer.encode(text) == [int(token) for token in line.split()], text
+    assert len(texts) > 40
+
+
+def test_gpt2_saved_again_is_the_same_tokenizer(gpt2_file: Path, tmp_path: Path) -> None:
+    tokenizer = BPETokenizer.load(gpt2_file)
+    tokenizer.save(tmp_path)
+    assert BPETokenizer.load(tmp_path).fingerprint == tokenizer.fingerprint
+    theirs = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     for text in (*MIXED, "Hello world! It's 2026.\n\n\n  done", "x" * 300):
-        assert tokenizer.encode_ordinary(text) == theirs.encode(text).ids
+        assert theirs.encode(text).ids == tokenizer.encode_ordinary(text)
 
 
 def test_bad_settings_and_corpora_are_refused_in_one_sentence() -> None:

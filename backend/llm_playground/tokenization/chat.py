@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import Field
@@ -61,7 +62,9 @@ def as_messages(messages: Sequence[Message | Mapping[str, Any]]) -> list[Message
         if isinstance(message, Message):
             result.append(message)
             continue
-        role, content = message.get("role"), message.get("content")
+        role, content = (
+            (message.get("role"), message.get("content")) if isinstance(message, Mapping) else (None, None)
+        )
         if role not in ("system", "user", "assistant") or not isinstance(content, str):
             raise InputError(
                 f"messages.{index}: needs a role (system, user or assistant) and content (text).",
@@ -85,17 +88,17 @@ def render_chat(
     return text
 
 
-def _render(
-    messages: Sequence[Message], template: str, add_generation_prompt: bool
-) -> tuple[str, list[tuple[int, int]]]:
-    """Render, and return the spans of characters inside generation blocks too."""
+# Private characters that templates do not write mark where generation blocks begin and end.
+_BEGIN, _END = "\ue000\ue001", "\ue001\ue000"
+
+
+@lru_cache(maxsize=16)
+def _compile(template: str) -> Any:
+    """Compile a Jinja template in a sandbox: once, for a data set renders it thousands of times."""
     import jinja2
     from jinja2 import nodes
     from jinja2.ext import Extension
     from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    # Control characters that templates do not write mark where generation blocks begin and end.
-    begin, end = "\ue000\ue001", "\ue001\ue000"
 
     class Generation(Extension):
         tags = {"generation"}
@@ -106,7 +109,7 @@ def _render(
             return nodes.CallBlock(self.call_method("_mark"), [], [], body).set_lineno(line)
 
         def _mark(self, caller: Any) -> str:
-            return begin + caller() + end
+            return _BEGIN + caller() + _END
 
     def fail(message: str) -> None:
         raise jinja2.TemplateError(message)
@@ -115,17 +118,24 @@ def _render(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"]
     )
     environment.globals["raise_exception"] = fail
+    return environment.from_string(template)
+
+
+def _render(
+    messages: Sequence[Message], template: str, add_generation_prompt: bool
+) -> tuple[str, list[tuple[int, int]]]:
+    """Render, and return the spans of characters inside generation blocks too."""
+    import jinja2
+
     data = [{"role": message.role, "content": message.content} for message in messages]
     try:
-        marked = environment.from_string(template).render(
-            messages=data, add_generation_prompt=add_generation_prompt
-        )
-    except jinja2.TemplateError as error:
+        marked = _compile(template).render(messages=data, add_generation_prompt=add_generation_prompt)
+    except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"The chat template cannot be used: {error}.", field="chat_template") from None
     text, spans = "", []
-    while begin in marked:
-        before, _, rest = marked.partition(begin)
-        inside, _, marked = rest.partition(end)
+    while _BEGIN in marked:
+        before, _, rest = marked.partition(_BEGIN)
+        inside, _, marked = rest.partition(_END)
         text += before
         spans.append((len(text), len(text) + len(inside)))
         text += inside

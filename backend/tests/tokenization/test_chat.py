@@ -67,6 +67,16 @@ def test_wrong_conversations_and_templates_are_refused(tokenizer: BPETokenizer) 
         encode_chat(tokenizer, [CHAT[1], {"role": "user"}])
     with pytest.raises(InputError, match="template"):
         render_chat(CHAT, "{{ messages.pop() }}{% if %}")
+    for template in (
+        "{{ messages.pop() }}",
+        "{{ messages + 1 }}",
+        "{{ 1 / 0 }}",
+        "{{ raise_exception('no') }}",
+    ):
+        with pytest.raises(InputError, match=r"^The chat template cannot be used: "):
+            render_chat(CHAT, template)
+    with pytest.raises(InputError, match=r"^messages\.0: needs a role"):
+        encode_chat(tokenizer, ["hello"])  # type: ignore[list-item]
     plain = BPETokenizer.train(["abc"], 260)
     with pytest.raises(InputError, match="chat template"):
         encode_chat(plain, CHAT)
