@@ -223,9 +223,10 @@ def chat_tokenizer(folder: Path, template: str | None) -> BPETokenizer:
     """Load the tokenizer of a model, made ready for chat.
 
     Raises:
-        ConfigError: it lacks the special tokens that the template writes.
+        ConfigError: it lacks the special tokens that the template writes, or that marks no assistant's turn.
+        InputError: the template cannot be used.
     """
-    from llm_playground.tokenization import load_tokenizer
+    from llm_playground.tokenization import encode_chat, load_tokenizer
     from llm_playground.tokenization.chat import CHATML
 
     tokenizer = load_tokenizer(folder)
@@ -240,6 +241,13 @@ def chat_tokenizer(folder: Path, template: str | None) -> BPETokenizer:
             f"The tokenizer of {folder.name} has no {' or '.join(missing)}, which the chat template needs.",
             hint="Train the tokenizer with these special tokens.",
             field="model",
+        )
+    trial = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    if not any(encode_chat(tokenizer, trial).assistant_mask):
+        raise ConfigError(
+            "chat_template: it does not mark what the assistant says.",
+            hint="Put {% generation %} and {% endgeneration %} around it.",
+            field="chat_template",
         )
     return tokenizer
 
@@ -275,8 +283,8 @@ def run(config: SFTConfig, context: Context) -> Artifact:
         )
     if dropped:
         context.log(
-            f"{dropped:,} conversations are longer than the context of {model.config.context_length} tokens "
-            "and were left out.",
+            f"{dropped:,} conversations were left out: they are longer than the context of "
+            f"{model.config.context_length} tokens, or the assistant says nothing in them.",
             "warning",
         )
     seed_everything(context.seed)

@@ -19,6 +19,7 @@ from llm_playground.core.files import (
     sha256_file,
     storage_errors,
     write_json_atomic,
+    write_tensors,
 )
 from llm_playground.core.seeds import capture_rng, restore_rng
 from llm_playground.core.workspace import MANIFEST, write_manifest
@@ -76,19 +77,17 @@ def save_checkpoint(
     Raises:
         StorageError: the disk is full; earlier checkpoints are untouched.
     """
-    from safetensors.torch import save_file
-
     base = run_dir / FOLDER
-    base.mkdir(parents=True, exist_ok=True)
     final = base / f"step_{step:08d}"
     temporary = base / f".building-{final.name}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
     try:
         with storage_errors(final):
+            base.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
             weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-            save_file(weights, temporary / "model.safetensors")
-            save_file(optimizer_tensors(model, optimizer), temporary / "optimizer.safetensors")
+            write_tensors(temporary / "model.safetensors", weights)
+            write_tensors(temporary / "optimizer.safetensors", optimizer_tensors(model, optimizer))
             write_json_atomic(temporary / "state.json", {**state, "step": step, "rng": capture_rng()})
             write_manifest(temporary, kind="checkpoint", id=final.name, step=step)
             fsync_tree(temporary)

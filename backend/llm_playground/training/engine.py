@@ -9,6 +9,7 @@ machine gives the same numbers, bit for bit, as one that was not.
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -171,17 +172,19 @@ def train(
     threads = configure_threads(config.threads)
     model.to(device)
     optimizer = make_optimizer(model, config)
-    state = {"step": 0, "seconds": 0.0, "best_val_loss": None, "skipped": 0, "threads": threads}
+    state: dict[str, Any] = {"step": 0, "seconds": 0.0, "best_val_loss": None, "skipped": 0}
+    state |= {"bad_steps": 0, "metrics": {}, "threads": threads}
     resumed = _resume(model, optimizer, context)
     if resumed is not None:
         state.update({key: resumed[key] for key in state})
-        configure_threads(int(state["threads"] or threads))  # bit for bit needs the same split of sums
+        configure_threads(state["threads"])  # bit for bit needs the same split of sums
         context.log(f"Resumed from the checkpoint of step {state['step']}.")
-    result = TrainResult(int(state["step"] or 0), 0, float(state["seconds"] or 0.0))
-    result.best_val_loss, result.skipped_steps = state["best_val_loss"], int(state["skipped"] or 0)
+    result = TrainResult(state["step"], 0, state["seconds"], state["metrics"])
+    result.best_val_loss, result.skipped_steps = state["best_val_loss"], state["skipped"]
     loop = _Loop(model, objective, optimizer, config, context, result, device, tokens_per_row)
     loop.hook_state = {"stage": stage, "tokenizer": tokenizer}
-    loop.threads = int(state["threads"] or threads)
+    loop.threads, loop.bad_steps = state["threads"], state["bad_steps"]
+    loop.saved_step = result.steps if resumed is not None else None
     if result.steps == 0:
         loop.validate(0)
         loop.run_hooks(0)
@@ -194,7 +197,8 @@ def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, context: Context
         try:
             return load_checkpoint(checkpoint, model, optimizer)
         except StorageError as error:
-            context.log(f"{error.message} The one before it is used instead.", "warning")
+            context.log(f"{error.message} It was removed, and the one before it is used.", "warning")
+            shutil.rmtree(checkpoint.path, ignore_errors=True)
     return None
 
 
@@ -219,6 +223,7 @@ class _Loop:
         self.hook_state: dict[str, Any] = {}
         self.threads = 1
         self.bad_steps = 0
+        self.saved_step: int | None = None
         self.rate: float | None = None  # smoothed seconds per step
 
     def run(self) -> None:
@@ -299,7 +304,8 @@ class _Loop:
             values = self.objective.evaluate(self.model)
         self.model.train()
         loss = values.get("val/loss")
-        if loss is not None and (self.result.best_val_loss is None or loss < self.result.best_val_loss):
+        best = self.result.best_val_loss
+        if loss is not None and math.isfinite(loss) and (best is None or loss < best):
             self.result.best_val_loss = loss
         values = {**values, "perf/peak_memory_bytes": float(peak_memory_bytes())}
         self.result.metrics.update(values)
@@ -320,14 +326,15 @@ class _Loop:
 
     def save(self) -> None:
         result = self.result
-        newest = list_checkpoints(self.context.run_dir)
-        if newest and newest[-1].step == result.steps:
+        if self.saved_step == result.steps:
             return
         state = {
             "seconds": result.seconds,
             "best_val_loss": result.best_val_loss,
             "skipped": result.skipped_steps,
             "threads": self.threads,
+            "metrics": result.metrics,
+            "bad_steps": self.bad_steps,
         }
         self.context.metrics.flush()
         save_checkpoint(
@@ -338,4 +345,5 @@ class _Loop:
             state,
             self.config.keep_checkpoints,
         )
+        self.saved_step = result.steps
         self.context.event("checkpoint", {"step": result.steps})
