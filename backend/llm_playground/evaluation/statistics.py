@@ -55,4 +55,7 @@ def wilson_interval(correct: int, count: int, confidence: float = 0.95) -> Inter
     share = correct / count
     center = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
-    return Interval(share, max(0.0, center - half), min(1.0, center + half), correct, count)
+    # At the very ends the formula gives exactly 0 and 1, which rounding would miss by a hair.
+    low = center - half if correct > 0 else 0.0
+    high = center + half if correct < count else 1.0
+    return Interval(share, low, high, correct, count)
