@@ -79,7 +79,9 @@ def read_events(
 
 
 class EventTail:
-    """Reads a growing event file piece by piece, each byte once.
+    """Reads a growing event file piece by piece, each whole line once.
+
+    A line without its end is left for the next look: it may still grow, or be cut off by the next attempt.
 
     Args:
         path: the file, which may not be there yet.
@@ -89,7 +91,6 @@ class EventTail:
     def __init__(self, path: Path, after: int = 0) -> None:
         self.path, self.after = path, after
         self._offset = 0
-        self._rest = b""
 
     def read(self) -> list[dict[str, Any]]:
         """Return the events that have come since the last call."""
@@ -99,10 +100,10 @@ class EventTail:
                 data = file.read()
         except FileNotFoundError:
             return []
-        self._offset += len(data)
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
         events = []
-        for line in lines:
+        for line in whole.splitlines():
             event = _parse(line)
             if event is not None and event["id"] > self.after:
                 self.after = event["id"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 TITLE = "Recipe"
 _REFERENCE = re.compile(r"\$\{([A-Za-z0-9_-]+)\.output\}")
+_BRACES = re.compile(r"\$\{[^}]*\}?")
 _POLL_S = 0.2
 
 
@@ -70,6 +71,8 @@ class RecipeConfig(StageConfig):
                 raise ValueError(
                     f"step {step.name!r}: there is no stage {step.stage!r} to use here; known are {known}"
                 )
+            for word in sorted(_malformed(step.config)):
+                raise ValueError(f"step {step.name!r}: {word} is no reference; write ${{step.output}}")
             for used in sorted(references(step.config)):
                 if used not in seen:
                     raise ValueError(
@@ -90,13 +93,24 @@ CONFIG = RecipeConfig
 
 def references(value: Any) -> set[str]:
     """Return the names of the steps whose output a configuration uses."""
+    return {name for text in _texts(value) for name in _REFERENCE.findall(text)}
+
+
+def _malformed(value: Any) -> set[str]:
+    """Return what looks like a reference and is none, such as ``${data}``."""
+    return {word for text in _texts(value) for word in _BRACES.findall(_REFERENCE.sub("", text))}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text of a configuration, however deep."""
     if isinstance(value, str):
-        return set(_REFERENCE.findall(value))
-    if isinstance(value, Mapping):
-        return set().union(*(references(item) for item in value.values())) if value else set()
-    if isinstance(value, list | tuple):
-        return set().union(*(references(item) for item in value)) if value else set()
-    return set()
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
 
 
 def fill(value: Any, outputs: Mapping[str, str]) -> Any:

@@ -118,13 +118,14 @@ def load_record(folder: Path) -> RunRecord | None:
     ``stopping`` and ``died`` are never written: the first is a living run that has been asked to stop, the
     second one whose record says that it lives while no process holds its lock.
     """
-    try:
-        record = RunRecord.model_validate(read_json(folder / RECORD_FILE))
-    except (StorageError, ValidationError):
+    record = _read(folder)
+    if record is None:
         return None
     if record.state in ALIVE and not is_alive(folder, record):
-        # It may have finished between the two looks.
-        again = RunRecord.model_validate(read_json(folder / RECORD_FILE))
+        # It may have finished, or been deleted, between the two looks.
+        again = _read(folder)
+        if again is None:
+            return None
         if again.state not in ALIVE:
             record = again
         else:
@@ -138,6 +139,13 @@ def load_record(folder: Path) -> RunRecord | None:
         record.state = "stopping"
     record.resumable = record.state in ("stopped", "failed", "died")
     return record
+
+
+def _read(folder: Path) -> RunRecord | None:
+    try:
+        return RunRecord.model_validate(read_json(folder / RECORD_FILE))
+    except (StorageError, ValidationError):
+        return None
 
 
 def has_checkpoint(folder: Path) -> bool:

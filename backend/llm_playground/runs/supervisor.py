@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from llm_playground.core.config import parse_config
-from llm_playground.core.errors import ConflictError, NotFoundError
+from llm_playground.core.errors import ConfigError, ConflictError, NotFoundError
 from llm_playground.core.files import check_name, storage_errors
 from llm_playground.core.workspace import Workspace
 from llm_playground.runs.events import EVENTS_FILE, read_events
@@ -68,13 +68,15 @@ class Supervisor:
 
         Raises:
             NotFoundError: no such stage.
-            ConfigError: the configuration is wrong.
+            ConfigError: the configuration or the seed is wrong.
             ConflictError: the recipe allows one run at a time, and one is running.
             StorageError: the workspace cannot be written.
         """
         found = get_stage(stage)
         parsed = parse_config(found.config_class, config)
         values = parsed.model_dump(mode="json")
+        if not 0 <= seed < 2**63:
+            raise ConfigError(f"seed: {seed} is not between 0 and 2**63 - 1.", field="seed")
         with self._starting():
             self._check_exclusive(stage, values)
             self.workspace.ensure()
@@ -266,14 +268,15 @@ class Supervisor:
         """Move a run and its steps to the trash; :meth:`restore` brings them back. What it made stays.
 
         Raises:
-            ConflictError: it is running.
+            ConflictError: it is running, or one of its steps still is.
         """
-        record = self.get(run_id)
-        if record.state in ALIVE:
-            raise ConflictError(f"The run {run_id} is {record.state}.", hint="Stop it first.")
+        items = [*self.children(run_id), self.get(run_id)]
+        for item in items:
+            if item.state in ALIVE:
+                raise ConflictError(f"The run {item.id} is {item.state}.", hint="Stop it first.")
         trash = self.workspace.trash_dir / "runs"
         trash.mkdir(parents=True, exist_ok=True)
-        for item in [*self.children(run_id), record]:
+        for item in items:
             target = trash / item.id
             shutil.rmtree(target, ignore_errors=True)
             os.rename(self.folder(item.id), target)

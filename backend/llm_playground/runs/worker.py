@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from llm_playground.core.config import parse_config
@@ -75,12 +76,14 @@ def _run_stage(context: RunContext, record: RunRecord) -> State:
     record.finished_at = time.time()
     if artifact is not None:
         record.output = artifact.id
-        context.event("artifact", {"id": artifact.id, "kind": artifact.kind, "name": artifact.name})
     if state == "finished":
         record.progress.eta_s = 0.0
-    if record.error is not None:
-        context.log(record.error.message, "error")
-    context.event("state", {"state": state})
+    with suppress(OSError):  # a full disk may take no more events, yet the record can replace itself
+        if artifact is not None:
+            context.event("artifact", {"id": artifact.id, "kind": artifact.kind, "name": artifact.name})
+        if record.error is not None:
+            context.log(record.error.message, "error")
+        context.event("state", {"state": state})
     context.save()
     return state
 
