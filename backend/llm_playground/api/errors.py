@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from llm_playground.api.security import BodyTooLarge, error_body
+from llm_playground.api.security import HEADERS, BodyTooLarge, error_body
 from llm_playground.core.errors import LLMPError
 
 logger = logging.getLogger("llm_playground.api")
@@ -38,30 +39,44 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def _answer(
     request: Request, status: int, message: str, hint: str | None = None, field: str | None = None
-) -> JSONResponse:
-    return JSONResponse(error_body(request.url.path, status, message, hint, field), status)
+) -> Response:
+    # A lone surrogate, which JSON can spell and UTF-8 cannot, may stand in a name that is quoted.
+    body = error_body(request.url.path, status, message, hint, field)
+    text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    return Response(text, status, media_type="application/json")
 
 
 def install_error_handlers(app: FastAPI) -> None:
     """Turn every exception into a JSON answer."""
 
     @app.exception_handler(LLMPError)
-    async def known(request: Request, error: LLMPError) -> JSONResponse:
+    async def known(request: Request, error: LLMPError) -> Response:
         return _answer(request, error.status, error.message, error.hint, error.field)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
         parts, field = [], None
         for item in error.errors()[:10]:
+            if item["type"] == "json_invalid":
+                parts.append(f"its body is not JSON at character {item['loc'][-1]}")
+                continue
+            if item["type"] == "model_attributes_type" and item["loc"] == ("body",):
+                parts.append("its body must be a JSON object, sent with Content-Type application/json")
+                continue
             place = [str(part) for part in item["loc"] if part not in ("body", "query", "path")]
             name = ".".join(place)
             field = field or name or None
-            parts.append(f"{name}: {item['msg']}" if name else str(item["msg"]))
+            said = str(item.get("ctx", {}).get("error", item["msg"]))
+            parts.append(f"{name}: {said}" if name else said)
         status = 400 if request.url.path.startswith("/v1/") else 422
         return _answer(request, status, f"The request is wrong: {'; '.join(parts)}.", None, field)
 
     @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, BodyTooLarge):
+            return _answer(request, 413, str(error.__cause__))
+        if error.status_code == 400 and error.__cause__ is not None:
+            return _answer(request, 400, "The request's body cannot be read: it must be JSON in UTF-8.")
         message = {
             404: f"There is nothing at {request.url.path}.",
             405: f"{request.method} is not possible at {request.url.path}.",
@@ -71,10 +86,11 @@ def install_error_handlers(app: FastAPI) -> None:
         return answer
 
     @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, BodyTooLarge):
-            raise error
+    async def unexpected(request: Request, error: Exception) -> Response:
         logger.exception("unexpected error at %s", request.url.path, exc_info=error)
-        return _answer(
+        answer = _answer(
             request, 500, f"An unexpected error happened: {type(error).__name__}.", "See the server's log."
         )
+        # This answer is made outside the guard, which adds them to all others.
+        answer.headers.update({name.decode(): value.decode() for name, value in HEADERS})
+        return answer

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from llm_playground import __version__
 
@@ -59,6 +60,14 @@ def _api_list(app: FastAPI) -> str:
     return f"<table>{''.join(rows)}</table>"
 
 
+def _methods_at(app: FastAPI, address: str) -> list[str]:
+    """Return the methods that the API has at an address."""
+    for path, methods in app.openapi()["paths"].items():
+        if compile_path(path)[0].match(address):
+            return [method.upper() for method in methods]
+    return []
+
+
 def install_pages(app: FastAPI, web: Path | None) -> None:
     """Add ``/docs``, the web app at ``/``, and JSON answers for unknown addresses of the API."""
     swagger = web / "swagger" if web is not None else None
@@ -88,7 +97,8 @@ def install_pages(app: FastAPI, web: Path | None) -> None:
         "/v1/{rest:path}", methods=["GET", "POST", "PUT", "DELETE", "PATCH"], include_in_schema=False
     )
     def unknown(request: Request, rest: str) -> None:
-        raise HTTPException(404)
+        allowed = _methods_at(app, request.url.path)
+        raise HTTPException(405, headers={"Allow": ", ".join(allowed)}) if allowed else HTTPException(404)
 
     if web is not None:
         app.mount("/", WebApp(directory=web, html=True), name="web")

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from llm_playground.api.errors import responses
+from llm_playground.api.plain import PlainObject
 from llm_playground.api.runs import Done
 from llm_playground.api.state import State
 
@@ -31,7 +32,7 @@ class NewConversation(BaseModel):
     title: str = Field("New conversation", min_length=1, max_length=200)
     model: str | None = Field(None, max_length=200, description="Id of the model.")
     messages: list[ChatMessage] = Field(default_factory=list, max_length=1000)
-    params: dict[str, Any] = Field(default_factory=dict, description="Sampling settings.")
+    params: PlainObject = Field(default_factory=dict, description="Sampling settings.")
 
 
 class ConversationChanges(BaseModel):
@@ -42,7 +43,7 @@ class ConversationChanges(BaseModel):
     title: str | None = Field(None, min_length=1, max_length=200)
     model: str | None = Field(None, max_length=200)
     messages: list[ChatMessage] | None = Field(None, max_length=1000)
-    params: dict[str, Any] | None = None
+    params: PlainObject | None = None
 
 
 class ConversationInfo(BaseModel):

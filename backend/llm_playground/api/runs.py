@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from llm_playground.api.errors import responses
+from llm_playground.api.plain import PlainObject
 from llm_playground.api.state import State
 from llm_playground.monitoring import MetricReader
 from llm_playground.runs.context import METRICS_FILE
@@ -29,7 +30,7 @@ class RunRequest(BaseModel):
     )
 
     stage: str = Field(description="Name of the stage, as `GET /stages` lists them.")
-    config: dict[str, Any] = Field(default_factory=dict, description="The stage's settings.")
+    config: PlainObject = Field(default_factory=dict, description="The stage's settings.")
     name: str | None = Field(None, min_length=1, max_length=200, description="Name for people.")
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of everything random in the run.")
 

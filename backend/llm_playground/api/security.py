@@ -10,7 +10,7 @@ import json
 import secrets
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from llm_playground.api.settings import Settings
 
 COOKIE = "llmp_token"
-_HEADERS = (
+HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"same-origin"),
@@ -40,13 +40,15 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.settings = app, settings
-        self.hosts = {"127.0.0.1", "localhost", "::1", settings.host, *settings.allowed_hosts}
+        names = ("127.0.0.1", "localhost", "::1", settings.host, *settings.allowed_hosts)
+        self.hosts = {name.lower() for name in names}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check the request, then hand it on."""
         if scope["type"] != "http":
             if scope["type"] == "websocket":
-                return  # none is offered
+                await send({"type": "websocket.close"})  # none is offered
+                return
             await self.app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -54,18 +56,13 @@ class Guard:
         if problem is not None:
             await _refuse(send, scope, *problem)
             return
-        given = self._token_in_query(scope)
-        if given is not None and scope["method"] == "GET":
-            await self._store_token(scope, send, given)
+        if scope["method"] == "GET" and self._token_in_query(scope) is not None:
+            await self._store_token(scope, send)
             return
 
-        started = False
-
         async def guarded_send(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
-                message = {**message, "headers": [*message["headers"], *_HEADERS]}
+                message = {**message, "headers": [*message["headers"], *HEADERS]}
             await send(message)
 
         received = 0
@@ -75,14 +72,10 @@ class Guard:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.settings.max_body_bytes:
-                raise BodyTooLarge
+                raise BodyTooLarge(self._too_large())
             return message
 
-        try:
-            await self.app(scope, guarded_receive, guarded_send)
-        except BodyTooLarge:
-            if not started:
-                await _refuse(send, scope, 413, self._too_large(), None)
+        await self.app(scope, guarded_receive, guarded_send)
 
     def _too_large(self) -> str:
         return f"The request is longer than the allowed {self.settings.max_body_bytes:,} bytes."
@@ -114,7 +107,7 @@ class Guard:
                 "Open the address with ?token=... as printed at the server's start, or send it as a bearer.",
             )
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > settings.max_body_bytes:
+        if length.isdecimal() and int(length) > settings.max_body_bytes:
             return 413, self._too_large(), None
         return None
 
@@ -130,7 +123,7 @@ class Guard:
         except Exception:  # a malformed cookie is no token
             cookies = SimpleCookie()
         if COOKIE in cookies:
-            candidates.append(cookies[COOKIE].value)
+            candidates.append(unquote(cookies[COOKIE].value))
         return any(secrets.compare_digest((item or "").encode(), expected) for item in candidates)
 
     def _token_in_query(self, scope: Scope) -> str | None:
@@ -138,7 +131,7 @@ class Guard:
             return None
         return dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"))).get("token")
 
-    async def _store_token(self, scope: Scope, send: Send, token: str) -> None:
+    async def _store_token(self, scope: Scope, send: Send) -> None:
         """Answer ``?token=...`` with a cookie and the same address without the token."""
         query = [
             (name, value)
@@ -146,17 +139,18 @@ class Guard:
             if name != "token"
         ]
         # A path that begins with two slashes would lead to another host.
-        path = "/" + scope["path"].lstrip("/")
+        path = "/" + quote(scope["path"].lstrip("/"))
         target = path + ("?" + urlencode(query) if query else "")
+        token = quote(self.settings.token or "", safe="")
         cookie = f"{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/"
         await send(
             {
                 "type": "http.response.start",
                 "status": 303,
                 "headers": [
-                    (b"location", target.encode("ascii", "ignore")),
-                    (b"set-cookie", cookie.encode("latin-1", "ignore")),
-                    *_HEADERS,
+                    (b"location", target.encode("ascii")),
+                    (b"set-cookie", cookie.encode("ascii")),
+                    *HEADERS,
                 ],
             }
         )
@@ -166,7 +160,8 @@ class Guard:
 def _is_netloc(text: str) -> bool:
     try:
         parts = urlsplit(f"//{text}")
-        return bool(parts.hostname) and parts.netloc == text and (parts.port is None or parts.port >= 0)
+        whole = parts.netloc == text and parts.username is None
+        return whole and bool(parts.hostname) and (parts.port is None or parts.port >= 0)
     except ValueError:
         return False
 
@@ -189,7 +184,7 @@ async def _refuse(send: Send, scope: Scope, status: int, message: str, hint: str
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
-        *_HEADERS,
+        *HEADERS,
     ]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))

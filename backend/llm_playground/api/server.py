@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from urllib.parse import quote
 
 from llm_playground.api.settings import Settings
 from llm_playground.core.errors import ConflictError, InputError
@@ -30,6 +31,7 @@ def bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
+        listener.listen()  # two servers may bind one port, but only one may listen at it
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
@@ -47,9 +49,9 @@ def bind(host: str, port: int) -> socket.socket:
 
 def address(settings: Settings) -> str:
     """Return the address to open in a browser."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "") else settings.host
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     host = f"[{host}]" if ":" in host else host
-    query = f"/?token={settings.token}" if settings.token else ""
+    query = f"/?token={quote(settings.token, safe='')}" if settings.token else ""
     return f"http://{host}:{settings.port}{query}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -27,15 +28,17 @@ from llm_playground.runs.record import RunRecord
 router = APIRouter(prefix="/api/v1", tags=["events"])
 _LOOK_EVERY_S = 0.3
 _MOST_TOPICS = 50
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass
 class _Followed:
-    """A run whose events and metrics are streamed."""
+    """A run whose events and metrics are streamed; ``event`` and ``point`` are the last ones shown."""
 
     run_id: str
     tail: EventTail
     reader: MetricReader
+    event: int
     point: int
 
 
@@ -68,27 +71,29 @@ class Watch:
             else:
                 known = read_events(folder / EVENTS_FILE)
                 event, point = (known[-1]["id"] if known else 0), reader.last_id()
-            self.followed.append(_Followed(run_id, EventTail(folder / EVENTS_FILE, event), reader, point))
+            tail = EventTail(folder / EVENTS_FILE, event)
+            self.followed.append(_Followed(run_id, tail, reader, event, point))
 
     def place(self) -> str:
         """Return the place in every followed run, for ``Last-Event-ID``."""
-        return ";".join(f"{item.run_id}={item.tail.after},{item.point}" for item in self.followed)
+        return ";".join(f"{item.run_id}={item.event},{item.point}" for item in self.followed)
 
-    def look(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return what has happened since the last look, as (event name, data)."""
-        news: list[tuple[str, dict[str, Any]]] = []
+    def look(self) -> list[tuple[str, dict[str, Any], str]]:
+        """Return what has happened since the last look, as (event name, data, place once it was shown)."""
+        news: list[tuple[str, dict[str, Any], str]] = []
         for record in self._records():
             text = record.model_dump_json(exclude={"heartbeat_at", "peak_memory_bytes"})
             if self.shown.get(record.id) != text:
                 self.shown[record.id] = text
-                news.append(("run", {"run": record.model_dump(mode="json")}))
+                news.append(("run", {"run": record.model_dump(mode="json")}, self.place()))
         for item in self.followed:
             for event in item.tail.read():
-                news.append(("event", {"run_id": item.run_id, "event": event}))
+                item.event = event["id"]
+                news.append(("event", {"run_id": item.run_id, "event": event}, self.place()))
             rows = item.reader.rows(item.point)
             if rows:
                 item.point = int(rows[-1]["id"])
-                news.append(("metrics", {"run_id": item.run_id, "rows": rows}))
+                news.append(("metrics", {"run_id": item.run_id, "rows": rows}, self.place()))
         return news
 
     def _records(self) -> list[RunRecord]:
@@ -113,7 +118,7 @@ def parse_place(text: str | None) -> dict[str, tuple[int, int]]:
     for part in (text or "").split(";"):
         run_id, _, numbers = part.rpartition("=")
         event, _, point = numbers.partition(",")
-        if run_id and event.isdigit() and point.isdigit():
+        if run_id and _NUMBER.fullmatch(event) and _NUMBER.fullmatch(point):
             places[run_id] = (int(event), int(point))
     return places
 
@@ -158,8 +163,8 @@ async def stream(
 
     async def messages() -> AsyncIterator[ServerSentEvent]:
         while not await request.is_disconnected():
-            for name, data in await run_in_threadpool(watch.look):
-                yield ServerSentEvent(json.dumps(data), event=name, id=watch.place())
+            for name, data, place in await run_in_threadpool(watch.look):
+                yield ServerSentEvent(json.dumps(data), event=name, id=place)
             await asyncio.sleep(_LOOK_EVERY_S)
 
     return EventSourceResponse(messages(), ping=15)
