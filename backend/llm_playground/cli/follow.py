@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -91,20 +92,19 @@ class _View:
             for event in self.supervisor.events(item.id, self.seen.get(item.id, 0), ("log", "sample")):
                 self.seen[item.id] = event["id"]
                 if event["type"] == "log":
-                    self.console.print(f"[dim]{event['data']['message']}[/dim]", highlight=False)
+                    self.console.print(f"[dim]{escape(event['data']['message'])}[/dim]", highlight=False)
                 elif event["data"]["step"]:
                     text = event["data"]["text"].strip().replace("\n", " ")
                     asked = event["data"]["prompt"]
                     self.console.print(
                         f"[dim]step {event['data']['step']:,} writes:[/dim] "
-                        f"{asked + ' ' if asked else ''}{text}",
+                        f"{escape(asked + ' ' if asked else '')}{escape(text)}",
                         highlight=False,
-                        markup=True,
                     )
             if item.id not in self.tasks:
-                self.tasks[item.id] = self.bars.add_task(item.name, total=None, figures="")
+                self.tasks[item.id] = self.bars.add_task(escape(item.name), total=None, figures="")
                 if not self.live:
-                    self.console.print(f"{item.name} ...")
+                    self.console.print(f"{escape(item.name)} ...")
             progress = item.progress
             done = item.state == "finished"
             total = progress.total or (1 if done else None)
@@ -150,12 +150,12 @@ def report(supervisor: Supervisor, record: RunRecord, console: Console) -> int:
 
 def summary_table(supervisor: Supervisor, record: RunRecord) -> Table:
     """Return the figures of a finished run as a table."""
-    table = Table(title=record.name, title_justify="left", show_header=False)
+    table = Table(title=escape(record.name), title_justify="left", show_header=False)
     table.add_column("what", style="dim")
     table.add_column("figure", justify="right")
     for child in supervisor.children(record.id) if record.stage == "recipe" else ():
         if child.finished_at and child.started_at:
-            table.add_row(child.name, seconds(child.finished_at - child.started_at))
+            table.add_row(escape(child.name), seconds(child.finished_at - child.started_at))
     figures = record.summary
     rows: dict[str, tuple[str, Callable[[Any], str]]] = {
         "in all": ("seconds", seconds),

@@ -12,8 +12,8 @@ from llm_playground.cli.options import call
 from llm_playground.core.workspace import Workspace, artifact_json
 from llm_playground.runs import Supervisor
 
-RunId = Annotated[str, tyro.conf.Positional]
-ModelId = Annotated[str, tyro.conf.Positional]
+RunId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+ModelId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
 
 
 def _supervisor() -> Supervisor:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import io
+import itertools
 import typing
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,8 +24,37 @@ _STYLE: tuple[Any, ...] = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromC
 
 
 def call(function: Callable[..., Result], name: str, arguments: Sequence[str]) -> Result:
-    """Call a function with the arguments of a command line; its docstring is the help."""
-    return tyro.cli(function, args=list(arguments), prog=f"llmp {name}", config=_STYLE)
+    """Call a function with the arguments of a command line; its docstring is the help.
+
+    Raises:
+        ConfigError: an argument is missing, unknown or of the wrong kind.
+    """
+
+    @functools.wraps(function)
+    def later(*given: Any, **options: Any) -> Callable[[], Result]:
+        return lambda: function(*given, **options)
+
+    read = functools.partial(tyro.cli, later, args=list(arguments), prog=f"llmp {name}", config=_STYLE)
+    if "--help" in arguments or "-h" in arguments:
+        return read()()
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said), redirect_stderr(said):
+            action = read()
+    except SystemExit:
+        raise ConfigError(_sentence(said.getvalue()), hint=f"See llmp {name} --help.") from None
+    return action()
+
+
+def _sentence(box: str) -> str:
+    """Return what tyro says below a box's title and above its further help, as one sentence."""
+    lines = [line.strip("│| ") for line in box.splitlines()[1:]]
+    inside = itertools.dropwhile(_is_rule, lines)
+    return " ".join(itertools.takewhile(lambda line: not _is_rule(line), inside)).rstrip(".") + "."
+
+
+def _is_rule(line: str) -> bool:
+    return not line.strip("─-")
 
 
 def take(arguments: list[str], option: str, *, flag: bool = False) -> str | None:
@@ -73,10 +106,14 @@ def _put(values: dict[str, Any], config_class: type[BaseModel], option: str, giv
     """Set the dotted ``option`` in nested plain values."""
     *path, last = option.split(".")
     annotation: Any = config_class
+    fields: dict[str, Any] = {}
     for part in (*path, last):
-        fields = getattr(annotation, "model_fields", None)
+        fields = getattr(annotation, "model_fields", {})
         # Below a mapping, or below a name that is unknown (reported by the check), any name may follow.
-        annotation = fields[part].annotation if fields is not None and part in fields else None
+        annotation = fields[part].annotation if part in fields else None
+    positive = last.removeprefix("no_")
+    if annotation is None and not given and positive in fields and fields[positive].annotation is bool:
+        last, given = positive, ["false"]
     place = values
     for part in path:
         inner = place.setdefault(part, {})
@@ -85,9 +122,15 @@ def _put(values: dict[str, Any], config_class: type[BaseModel], option: str, giv
         place = inner
     if annotation is not None and typing.get_origin(annotation) is tuple:
         place[last] = given
-    elif len(given) == 1:
-        place[last] = given[0] if annotation is str else yaml.safe_load(given[0])
+    elif len(given) > 1 or (not given and annotation not in (bool, None)):
+        count = f"{len(given)} were given" if given else "none was given"
+        raise ConfigError(f"--{option}: one value is needed, {count}.", field=option)
     elif not given:
         place[last] = True
+    elif annotation is str or (str in typing.get_args(annotation) and given[0] not in ("", "null")):
+        place[last] = given[0]
     else:
-        raise ConfigError(f"--{option}: one value is needed, {len(given)} were given.", field=option)
+        try:
+            place[last] = yaml.safe_load(given[0])
+        except yaml.YAMLError:
+            raise ConfigError(f"--{option}: {given[0]!r} is not a value.", field=option) from None

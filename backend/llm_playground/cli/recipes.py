@@ -31,7 +31,7 @@ def run(name: str, arguments: list[str]) -> int:
     """Run a recipe."""
 
     def command(
-        recipe: Annotated[str, tyro.conf.Positional],
+        recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")],
         /,
         seed: int = 0,
         detach: bool = False,

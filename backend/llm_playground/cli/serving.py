@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 
 from llm_playground.cli.options import call
@@ -25,9 +26,9 @@ def serve(name: str, arguments: list[str]) -> int:
         """
         if not 0 <= port <= 65535:
             raise ConfigError(f"port: {port} is not between 0 and 65535.", field="port")
-        from llm_playground.api.server import serve as start
-
-        start(host, port, say=lambda text: print(text, flush=True))
+        # By name, as stages are: the command line and the server are siblings and do not see each other.
+        server = importlib.import_module("llm_playground.api.server")
+        server.serve(host, port, say=lambda text: print(text, flush=True))
         return 0
 
     return call(command, name, arguments)

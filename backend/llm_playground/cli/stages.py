@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing
+
 from llm_playground.cli.options import read_config, take
 from llm_playground.core.config import to_yaml
 from llm_playground.core.errors import ConfigError
@@ -21,13 +23,16 @@ def command(name: str, arguments: list[str]) -> int:
     only_print = take(rest, "--print-config", flag=True) is not None
     detach = take(rest, "--detach", flag=True) is not None
     seed = take(rest, "--seed") if name != "data prepare" else None
-    if seed is not None and not seed.isdigit():
+    if seed is not None and not seed.isdecimal():
         raise ConfigError(f"--seed: {seed!r} is not a whole number of 0 or more.", field="seed")
     stage = get_stage(name.replace(" ", "."))
     try:
         config = read_config(stage.config_class, name, rest, file)
     except SystemExit as exit:
         if exit.code in (0, None):
+            for field, about in stage.config_class.model_fields.items():
+                if typing.get_origin(about.annotation) is dict:  # any setting may follow: tyro shows none
+                    print(f"\n--{field}.SETTING VALUE: {about.description}")
             print(_EXTRA)
         raise
     if only_print:

@@ -31,7 +31,7 @@ def chat(name: str, arguments: list[str]) -> int:
     """Talk to a model."""
 
     def command(
-        model: Annotated[str | None, tyro.conf.Positional] = None,
+        model: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = None,
         /,
         message: str | None = None,
         temperature: float = 0.3,
@@ -98,7 +98,7 @@ def generate(name: str, arguments: list[str]) -> int:
     """Continue a text."""
 
     def command(
-        prompt: Annotated[str, tyro.conf.Positional],
+        prompt: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PROMPT")],
         /,
         model: str | None = None,
         temperature: float = 0.8,
