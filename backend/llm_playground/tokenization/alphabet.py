@@ -1,32 +1,8 @@
-"""How text is cut into pieces before merging, and the printable names of bytes."""
+"""The printable names of bytes, by which ``tokenizer.json`` and ``vocab.bpe`` spell tokens."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
-
-from llm_playground.core.errors import ConfigError
-
-# GPT-2's pattern (Radford et al. 2019, encoder.py); the same as ByteLevel(use_regex=True) in `tokenizers`.
-PATTERNS = {
-    "gpt2": r"""'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+""",
-}
-
-
-@cache
-def compile_pattern(name: str) -> Any:
-    """Return the compiled pattern of that name.
-
-    Raises:
-        ConfigError: the name is unknown.
-    """
-    import regex
-
-    if name not in PATTERNS:
-        raise ConfigError(
-            f"pattern: {name!r} is unknown.", hint=f"Known: {', '.join(PATTERNS)}.", field="pattern"
-        )
-    return regex.compile(PATTERNS[name])
 
 
 @cache

@@ -1,35 +1,93 @@
-"""Byte-level byte-pair encoding, from scratch: train, encode, decode, save, load."""
+"""Byte-pair encoding, from scratch: train, encode, decode, explain, save, load."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import regex
+from llm_playground.core.errors import InputError
+from llm_playground.tokenization.added import AddedToken, AddedTokens
+from llm_playground.tokenization.alignment import align
+from llm_playground.tokenization.base import Special, TokenSpan
+from llm_playground.tokenization.merging import JoinedPairs, ListedPairs, Merger, MergeStep, Pair
+from llm_playground.tokenization.pipeline import META, compile_cutter, compile_normalizer, strict_utf8
+from llm_playground.tokenization.splitting import SURROGATE, SplitPattern, find_pattern, get_pattern
 
-from llm_playground.core.errors import ConfigError, InputError, StorageError
-from llm_playground.core.files import read_json, write_json_atomic
-from llm_playground.tokenization.bpe_training import Pair, alphabet_order, count_pieces, learn_merges
-from llm_playground.tokenization.patterns import PATTERNS, compile_pattern, from_name, to_name
+if TYPE_CHECKING:
+    from llm_playground.tokenization.bpe_training import Learned
+    from llm_playground.tokenization.training_trace import TrainingTrace
 
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
-TIE_BREAKS = ("hf",)
-_CACHE_LIMIT = 100_000  # pieces remembered; a corpus has far fewer common ones
+_CACHE_LIMIT = 200_000  # pieces remembered; a corpus has far fewer common ones
+_LONGEST_CACHED = 64  # characters of a piece that is remembered
+
+_ROLES = {"bos": "<|endoftext|>", "eos": "<|endoftext|>", "pad": "<|pad|>"}
+
+
+@dataclass(frozen=True)
+class PieceTrace:
+    """How one piece became tokens: what ``encode(..., trace=...)`` gives.
+
+    Attributes:
+        piece: the piece as it was cut, after normalization.
+        branch: what part of the pattern cut it, None where the cut has no named parts.
+        symbols: ids that the merging began with.
+        steps: the merges in their order.
+        ids: the tokens.
+        whole: the piece is itself a token and was taken without merging.
+    """
+
+    piece: str
+    branch: str | None
+    symbols: tuple[int, ...]
+    steps: tuple[MergeStep, ...]
+    ids: tuple[int, ...]
+    whole: bool
+
+
+class _Pieces(dict[str, list[int]]):
+    """Ids of the pieces met so far; a new one is merged, a full memory is begun anew."""
+
+    def __init__(self, encode: Callable[[str], list[int]]) -> None:
+        super().__init__()
+        self._encode = encode
+
+    def __missing__(self, piece: str) -> list[int]:
+        ids = self._encode(piece)
+        if len(piece) <= _LONGEST_CACHED:
+            if len(self) >= _CACHE_LIMIT:
+                self.clear()
+            self[piece] = ids
+        return ids
 
 
 class BPETokenizer:
-    """A byte-level BPE tokenizer: every text can be encoded, and decoding gives it back.
+    """A BPE tokenizer: every text can be encoded, and decoding gives it back.
+
+    Symbols are bytes, or characters with bytes for those outside the vocabulary (as SentencePiece has it:
+    ``names`` is given then). Merges are listed, or (``merges=None``) two neighbors merge when their bytes
+    joined are a token, the lowest id first, as in tiktoken.
 
     Args:
         tokens: bytes of each ordinary token by id.
-        merges: pairs of ids in the order they are applied.
+        merges: pairs of ids in the order they are applied, or None.
         special_tokens: text -> id; never produced from ordinary text.
-        pattern: name of the pattern that cuts text into pieces.
+        pattern: name of the pattern that cuts text into pieces; see ``splitting.PATTERNS``.
         chat_template: Jinja template of conversations, or None.
+        added_tokens: further tokens that are found before anything else, and special ones with their flags.
+        normalizer, pre_tokenizer: sections of a ``tokenizer.json`` instead of the pattern.
+        names: token texts by id as a character-based vocabulary spells them (``▁the``, ``<0x0A>``).
+        scores: rank of each token where ``merges`` is None; default its id.
+        ignore_merges: a piece that is a token is taken whole, without merging (Llama 3).
+        roles: "bos", "eos", "pad" -> special token.
 
     Example::
 
@@ -39,33 +97,111 @@ class BPETokenizer:
 
     def __init__(
         self,
-        tokens: dict[int, bytes],
-        merges: Sequence[Pair],
-        special_tokens: dict[str, int] | None = None,
+        tokens: Mapping[int, bytes],
+        merges: Sequence[Pair] | None,
+        special_tokens: Mapping[str, int] | None = None,
         pattern: str = "gpt2",
         chat_template: str | None = None,
+        *,
+        added_tokens: Sequence[AddedToken] = (),
+        normalizer: dict[str, Any] | None = None,
+        pre_tokenizer: dict[str, Any] | None = None,
+        names: Mapping[int, str] | None = None,
+        scores: Mapping[int, int] | None = None,
+        ignore_merges: bool = False,
+        roles: Mapping[str, str] | None = None,
     ) -> None:
-        self.pattern = pattern
-        self.special_tokens = dict(special_tokens or {})
+        known = {token.text for token in added_tokens}
+        plain = [AddedToken(text, id) for text, id in (special_tokens or {}).items() if text not in known]
+        self.added = AddedTokens([*added_tokens, *plain])
+        self.special_tokens = {token.text: token.id for token in self.added if token.special}
         self.chat_template = chat_template
-        self.merges = list(merges)
-        self._bytes = dict(tokens)
-        self._special_text = {token: text for text, token in self.special_tokens.items()}
-        self._ids = {value: token for token, value in self._bytes.items()}
-        if len(self._bytes) + len(self._special_text) != self.vocab_size or set(self._bytes) & set(
-            self._special_text
-        ):
-            raise InputError("The vocabulary is wrong: ids must be 0 to n-1, each used once.")
-        self._byte_ids = [self._ids[bytes([value])] for value in range(256)]
-        self._ranks = {pair: rank for rank, pair in enumerate(self.merges)}
-        self._merged = {pair: self._ids[self._bytes[pair[0]] + self._bytes[pair[1]]] for pair in self.merges}
-        self._find = compile_pattern(pattern).findall
-        self._special_pattern = (
-            regex.compile("(" + "|".join(map(regex.escape, sorted(self.special_tokens, key=len)[::-1])) + ")")
-            if self.special_tokens
-            else None
-        )
-        self._cache: dict[str, list[int]] = {}
+        self.ignore_merges, self.names, self.scores = ignore_merges, dict(names or {}) or None, scores
+        self.roles = {**_ROLES, **(roles or {})}
+        self.normalizer = normalizer
+        self.pre_tokenizer = pre_tokenizer or (None if self.names else _pattern_section(get_pattern(pattern)))
+        self.pattern = pattern if pre_tokenizer is None and not self.names else ""
+        sections = (self.pre_tokenizer or {}).get("pretokenizers", ())
+        self._cuts_bytes = any(section.get("type") == "ByteLevel" for section in sections[:-1])
+        self._tokens = dict(tokens)
+        self._listed = list(merges) if merges is not None else None
+        self._check()
+        self._vocab_size = max(max(self._tokens), max((token.id for token in self.added), default=0)) + 1
+        self._ids = self._content_ids()
+        self._merger = self._make_merger()
+        self._symbols = self._character_symbols() if self.names else self._byte_symbols()
+        self._normalize = compile_normalizer(normalizer)
+        self._cut = self._make_cutter(first=True)
+        self._cut_later = self._make_cutter(first=False)
+        self._pieces = _Pieces(self._encode_piece)
+
+    def _check(self) -> None:
+        overlap = {token.id for token in self.added} & set(self._tokens)
+        if not self._tokens or min(self._tokens) < 0 or overlap:
+            raise InputError("The vocabulary is wrong: every id must be 0 or more and used once.")
+
+    def _content_ids(self) -> dict[bytes, int]:
+        """Return bytes -> id of the tokens that merging can make."""
+        if not self.names:
+            return {value: token for token, value in self._tokens.items()}
+        return {name.encode(): token for token, name in self.names.items()}
+
+    def _make_merger(self) -> Merger:
+        if self._listed is not None:
+            contents = self._contents()
+            merged = [self._ids[contents[left] + contents[right]] for left, right in self._listed]
+            return Merger(ListedPairs(self._listed), merged.__getitem__)
+        by_rank = self.scores or {token: token for token in self._tokens}
+        ids = {rank: token for token, rank in by_rank.items()}
+        ranks = {value: by_rank[token] for value, token in self._ids.items() if token in by_rank}
+        return Merger(JoinedPairs(self._contents(), ranks), ids.__getitem__)
+
+    def _contents(self) -> dict[int, bytes]:
+        return {token: name.encode() for token, name in self.names.items()} if self.names else self._tokens
+
+    def _byte_symbols(self) -> Callable[[str], list[int]]:
+        missing = [value for value in range(256) if bytes([value]) not in self._ids]
+        if missing:
+            raise InputError(f"The vocabulary lacks {len(missing)} of the 256 bytes.", field="vocab")
+        byte_ids = [self._ids[bytes([value])] for value in range(256)]
+        return lambda piece: [byte_ids[value] for value in self._utf8(piece)]
+
+    def _utf8(self, piece: str) -> bytes:
+        """Return a piece's bytes; some cutters cut within characters and leave single bytes as surrogates."""
+        try:
+            return piece.encode("utf-8", "surrogateescape" if self._cuts_bytes else "strict")
+        except UnicodeEncodeError:
+            raise SURROGATE from None
+
+    def _character_symbols(self) -> Callable[[str], list[int]]:
+        ids = {name: token for token, name in (self.names or {}).items()}
+        missing = [value for value in range(256) if f"<0x{value:02X}>" not in ids]
+        if missing:
+            raise InputError(f"The vocabulary lacks {len(missing)} of the 256 fallback bytes.", field="vocab")
+        fallback = [ids[f"<0x{value:02X}>"] for value in range(256)]
+
+        def symbols(piece: str) -> list[int]:
+            found: list[int] = []
+            for character in piece:
+                token = ids.get(character)
+                if token is not None:
+                    found.append(token)
+                    continue
+                found += [fallback[value] for value in self._utf8(character)]
+            return found
+
+        return symbols
+
+    def _make_cutter(self, *, first: bool) -> Callable[[str], list[str]]:
+        cut = compile_cutter(self.pre_tokenizer, first=first)
+        if not self.names:
+            return cut
+        # Where no token has a space mark behind another character, no merge crosses the beginning of a run of
+        # marks: cutting there changes nothing, and pieces that recur need to be merged only once.
+        if any(re.search(f"[^{META}]{META}", name) for name in self.names.values()):
+            return cut
+        words = re.compile(f"{META}+[^{META}]*|[^{META}]+").findall
+        return lambda text: [word for piece in cut(text) for word in words(piece)]
 
     @classmethod
     def train(
@@ -76,134 +212,149 @@ class BPETokenizer:
         special_tokens: Sequence[str] = (),
         tie_break: str = "hf",
         *,
+        min_frequency: int = 0,
         chat_template: str | None = None,
-        progress: Any = None,
+        trace: TrainingTrace | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> Self:
-        """Learn a tokenizer.
-
-        Ids are given as the Hugging Face trainer gives them: special tokens first, then the 256 bytes, then
-        merges in order; the merges are the same as that trainer's.
+        """Learn a tokenizer; see :mod:`bpe_training` for the rules and whose merges each of them gives.
 
         Args:
             texts: the corpus, read once; memory grows with its distinct pieces.
             vocab_size: ids in all, at least 256 + special tokens; fewer if the text has no more pairs.
-            pattern: how text is cut, see ``patterns.PATTERNS``.
+            pattern: how text is cut, see ``splitting.PATTERNS``.
             special_tokens: texts that stand for themselves.
-            tie_break: which of two equally frequent pairs wins; ``hf``: the one with smaller ids.
+            tie_break: which of two equally frequent pairs wins: hf, rustbpe, cs336 or first-seen.
+            min_frequency: pairs that are rarer are not merged.
             chat_template: kept with the tokenizer.
+            trace: a ``TrainingTrace`` that gets every merge, or None.
             progress: called with (merges done, merges wanted).
 
         Raises:
             ConfigError: a setting is out of range.
             InputError: the corpus is empty.
         """
-        specials = list(dict.fromkeys(special_tokens))
-        if tie_break not in TIE_BREAKS:
-            raise ConfigError(
-                f"tie_break: {tie_break!r} is unknown.",
-                hint=f"Known: {', '.join(TIE_BREAKS)}.",
-                field="tie_break",
-            )
-        if any(not text for text in specials):
-            raise ConfigError("special_tokens: a special token is empty.", field="special_tokens")
-        if vocab_size < 256 + len(specials):
-            raise ConfigError(
-                f"vocab_size: {vocab_size} is too small.",
-                hint=f"256 bytes and {len(specials)} special tokens need at least {256 + len(specials)}.",
-                field="vocab_size",
-            )
-        pieces = count_pieces(texts, pattern)
-        if not pieces:
-            raise InputError("The training text is empty; a tokenizer needs some text to learn from.")
-        first = len(specials)
-        tokens = {first + index: bytes([byte]) for index, byte in enumerate(alphabet_order())}
-        byte_ids = [0] * 256
-        for token, value in tokens.items():
-            byte_ids[value[0]] = token
-        wanted = vocab_size - first - 256
-        learned = learn_merges(pieces, wanted, first + 256, byte_ids, progress)
-        merges: list[Pair] = []
-        ids = {value: token for token, value in tokens.items()}
-        # Two different pairs can spell the same bytes; such a merge reuses the id, as Hugging Face does.
-        renamed = {token: token for token in tokens}
-        for index, (left, right) in enumerate(learned):
-            left, right = renamed[left], renamed[right]
-            value = tokens[left] + tokens[right]
-            token = ids.setdefault(value, first + len(ids))
-            tokens[token] = value
-            renamed[first + 256 + index] = token
-            merges.append((left, right))
-        return cls(
-            tokens, merges, {text: index for index, text in enumerate(specials)}, pattern, chat_template
+        from llm_playground.tokenization.bpe_training import check_settings, learn_merges
+        from llm_playground.tokenization.counting import count_pieces
+
+        check_settings(vocab_size, special_tokens, tie_break)
+        pieces = count_pieces(texts, pattern, special_tokens=special_tokens)
+        learned = learn_merges(
+            pieces.counts,
+            vocab_size,
+            special_tokens,
+            tie_break=tie_break,
+            min_frequency=min_frequency,
+            trace=trace,
+            progress=progress,
         )
+        return cls.learned(learned, pattern, chat_template)
+
+    @classmethod
+    def learned(cls, learned: Learned, pattern: str = "gpt2", chat_template: str | None = None) -> Self:
+        """Return the tokenizer that a training gave."""
+        return cls(learned.tokens, learned.merges, learned.special_tokens, pattern, chat_template)
 
     @property
     def vocab_size(self) -> int:
-        """Number of ids, special tokens included."""
-        return max(max(self._bytes), max(self.special_tokens.values(), default=0)) + 1
+        """Number of ids, added tokens included: the greatest plus one."""
+        return self._vocab_size
+
+    @property
+    def ordinary_tokens(self) -> Mapping[int, bytes]:
+        """Bytes of each token by id, without the added ones."""
+        return self._tokens
+
+    @property
+    def has_listed_merges(self) -> bool:
+        """Whether the merges are listed; else ranks decide."""
+        return self._listed is not None
+
+    @property
+    def merges(self) -> list[Pair]:
+        """The merges in their order; for ranks those that :func:`recover_merges` finds."""
+        if self._listed is not None:
+            return self._listed
+        from llm_playground.tokenization.formats.ranks import recover_merges
+
+        return recover_merges(self)[0]
+
+    @property
+    def split_pattern(self) -> SplitPattern | None:
+        """The known pattern that cuts the text, or None where the cutter is another."""
+        if self.pattern:
+            return get_pattern(self.pattern)
+        section = self.pre_tokenizer or {}
+        parts = section.get("pretokenizers", [section])
+        if parts and parts[0].get("type") == "ByteLevel" and parts[0].get("use_regex", True):
+            return get_pattern("gpt2") if len(parts) == 1 else None
+        if len(parts) == 2 and "Regex" in parts[0].get("pattern", {}) and not parts[1].get("use_regex", True):
+            return find_pattern(parts[0]["pattern"]["Regex"])
+        return None
+
+    def role_id(self, role: Literal["bos", "eos", "pad"]) -> int | None:
+        """Return the id of a special token by its role, or None."""
+        return self.special_tokens.get(self.roles[role])
 
     @property
     def eos_id(self) -> int | None:
-        """Id of ``<|endoftext|>``, which ends a document, or None."""
-        return self.special_tokens.get("<|endoftext|>")
+        """Id that ends a document, or None."""
+        return self.role_id("eos")
 
     @property
     def bos_id(self) -> int | None:
-        """Id that begins a document: the same as :attr:`eos_id`."""
-        return self.eos_id
+        """Id that begins a document, or None; ``encode`` never adds it."""
+        return self.role_id("bos")
 
     @property
     def pad_id(self) -> int | None:
-        """Id of ``<|pad|>``, or None."""
-        return self.special_tokens.get("<|pad|>")
+        """Id that fills up a batch, or None."""
+        return self.role_id("pad")
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides the ids."""
         content = [
-            self.pattern,
-            sorted((token, value.hex()) for token, value in self._bytes.items()),
-            self.merges,
-            sorted(self.special_tokens.items()),
+            self.normalizer,
+            self.pre_tokenizer,
+            sorted((token, value.hex()) for token, value in self._contents().items()),
+            self._listed,
+            sorted((self.scores or {}).items()),
+            self.ignore_merges,
+            [token.to_json() for token in self.added],
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def encode(
         self,
         text: str,
-        allowed_special: Literal["all"] | Collection[str] = (),
-        disallowed_special: Literal["all"] | Collection[str] = "all",
+        allowed_special: Special = (),
+        disallowed_special: Special = "all",
+        *,
+        trace: list[PieceTrace] | None = None,
     ) -> list[int]:
         """Return the ids of a text.
 
         Special tokens follow tiktoken's rule: text that spells one raises, unless it is allowed (then it
-        becomes that token) or taken out of ``disallowed_special`` (then it is ordinary text).
+        becomes that token) or taken out of ``disallowed_special`` (then it is ordinary text). Added tokens
+        that are not special are always found.
+
+        Args:
+            trace: gets one entry for each piece: its branch of the pattern and its merges.
 
         Raises:
             InputError: a disallowed special token, or a lone surrogate.
         """
-        allowed = set(self.special_tokens) if allowed_special == "all" else set(allowed_special)
-        barred = set(self.special_tokens) if disallowed_special == "all" else set(disallowed_special)
-        if self._special_pattern is None:
-            return self.encode_ordinary(text)
         ids: list[int] = []
-        ordinary = ""
-        for part in self._special_pattern.split(text):
-            if part not in self.special_tokens:
-                ordinary += part
-            elif part in allowed:
-                ids += self.encode_ordinary(ordinary)
-                ids.append(self.special_tokens[part])
-                ordinary = ""
-            elif part in barred:
-                raise InputError(
-                    f"The text contains the special token {part!r}.",
-                    hint="Pass it in allowed_special to encode it as that token.",
-                    field="text",
-                )
-            else:
-                ordinary += part
-        return ids + self.encode_ordinary(ordinary)
+        for part, token, start in self.added.split(text, allowed_special, disallowed_special):
+            if token is not None:
+                ids.append(token.id)
+                continue
+            pieces = self._cut_part(part, first=start == 0)
+            ids += chain.from_iterable(map(self._pieces.__getitem__, pieces))
+            if trace is not None:
+                trace += self._trace(pieces)
+        return ids
 
     def encode_ordinary(self, text: str) -> list[int]:
         """Return the ids of a text in which nothing is special.
@@ -211,92 +362,113 @@ class BPETokenizer:
         Raises:
             InputError: the text holds a lone surrogate, which UTF-8 cannot write.
         """
-        ids: list[int] = []
-        cache = self._cache
-        for piece in self._find(text):
-            known = cache.get(piece)
-            if known is None:
-                try:
-                    known = self._merge([self._byte_ids[byte] for byte in piece.encode()])
-                except UnicodeEncodeError:
-                    raise InputError(
-                        "The text holds a lone surrogate (half of a character), which UTF-8 cannot write.",
-                        field="text",
-                    ) from None
-                if len(cache) < _CACHE_LIMIT and len(piece) <= 64:
-                    cache[piece] = known
-            ids += known
-        return ids
+        if self.added.always:
+            return self.encode(text, (), ())
+        if self._normalize is not None:
+            text = self._normalize(text)
+        return list(chain.from_iterable(map(self._pieces.__getitem__, self._cut(text))))
 
-    def _merge(self, ids: list[int]) -> list[int]:
-        """Apply the merges to one piece, lowest rank first, leftmost first among equals.
+    def _cut_part(self, text: str, *, first: bool) -> list[str]:
+        if self._normalize is not None:
+            text = self._normalize(text)
+        return (self._cut if first else self._cut_later)(text)
 
-        Long pieces use a heap over a linked list, so that time grows as n log n.
+    def _encode_piece(self, piece: str) -> list[int]:
+        whole = self._whole(piece)
+        return [whole] if whole is not None else self._merger.merge(self._symbols(piece))
+
+    def _whole(self, piece: str) -> int | None:
+        """Return the token that the piece is, where it may be taken without merging."""
+        if not self.ignore_merges and self._listed is not None:
+            return None
+        if self.names and not self.ignore_merges:
+            return None
+        return self._ids.get(self._utf8(piece))
+
+    def _trace(self, pieces: Sequence[str]) -> Iterator[PieceTrace]:
+        pattern = self.split_pattern
+        branches: Sequence[int | None] = [None] * len(pieces)
+        if pattern is not None:
+            branches = pattern.branch_of("".join(pieces))
+        known: dict[tuple[str, int | None], PieceTrace] = {}  # a piece that recurs is explained once
+        for piece, branch in zip(pieces, branches, strict=True):
+            if (piece, branch) not in known:
+                whole = self._whole(piece)
+                symbols, steps = self._symbols(piece), list[MergeStep]()
+                ids = [whole] if whole is not None else self._merger.merge(list(symbols), steps)
+                named = pattern.branches[branch] if pattern is not None and branch is not None else None
+                known[piece, branch] = PieceTrace(
+                    piece, named, tuple(symbols), tuple(steps), tuple(ids), whole is not None
+                )
+            yield known[piece, branch]
+
+    def spans(self, text: str, allowed_special: Special = ()) -> list[TokenSpan]:
+        """Return the tokens of a text with their places; special tokens not allowed are ordinary text.
+
+        Raises:
+            InputError: the text holds a lone surrogate.
         """
-        ranks = self._ranks
-        if len(ids) > 64:
-            return self._merge_long(ids)
-        while len(ids) > 1:
-            best = min(
-                (ranks.get(pair, len(ranks)), place)
-                for place, pair in enumerate(zip(ids, ids[1:], strict=False))
-            )
-            rank, place = best
-            if rank == len(ranks):
-                break
-            ids[place : place + 2] = [self._merged[self.merges[rank]]]
-        return ids
+        found: list[TokenSpan] = []
+        byte = 0
+        for part, token, start in self.added.split(text, allowed_special, ()):
+            size = len(strict_utf8(part))
+            if token is not None:
+                place = (start, start + len(part), byte, byte + size)
+                found.append(TokenSpan(token.id, self.token_bytes(token.id), *place, token.special))
+            else:
+                pieces = self._cut_part(part, first=start == 0)
+                ids = list(chain.from_iterable(map(self._pieces.__getitem__, pieces)))
+                lengths = [len(self._source(token)) for token in ids]
+                for token_id, place in zip(ids, align(part, pieces, lengths), strict=True):
+                    first, last, low, high = place
+                    found.append(
+                        TokenSpan(
+                            token_id,
+                            self.token_bytes(token_id),
+                            start + first,
+                            start + last,
+                            byte + low,
+                            byte + high,
+                        )
+                    )
+            byte += size
+        return found
 
-    def _merge_long(self, ids: list[int]) -> list[int]:
-        import heapq
-
-        ranks, end = self._ranks, len(ids)
-        following, preceding = [*range(1, end), -1], list(range(-1, end - 1))
-        alive = [True] * end
-        heap = [
-            (ranks[pair], place)
-            for place, pair in enumerate(zip(ids, ids[1:], strict=False))
-            if pair in ranks
-        ]
-        heapq.heapify(heap)
-        while heap:
-            rank, place = heapq.heappop(heap)
-            right = following[place]
-            if not alive[place] or right < 0 or ranks.get((ids[place], ids[right])) != rank:
-                continue  # stale: one of the two has been merged since
-            ids[place] = self._merged[ids[place], ids[right]]
-            alive[right] = False
-            following[place] = following[right]
-            if following[right] >= 0:
-                preceding[following[right]] = place
-            for left in (preceding[place], place):
-                if left >= 0 and following[left] >= 0:
-                    pair = (ids[left], ids[following[left]])
-                    if pair in ranks:
-                        heapq.heappush(heap, (ranks[pair], left))
-        return [token for token, keep in zip(ids, alive, strict=True) if keep]
+    def _source(self, token: int) -> bytes:
+        """Return what a token stands for in the text as it is cut, where a space may still be a mark."""
+        if self.names and not _is_fallback(self.names[token]):
+            return self.names[token].encode()
+        return self._tokens[token]
 
     def token_bytes(self, token: int) -> bytes:
-        """Return the bytes of one id (a special token's text in UTF-8).
+        """Return the bytes of one id (an added token's text in UTF-8).
 
         Raises:
             InputError: the id is out of range.
         """
-        value = self._bytes.get(token)
-        if value is None:
-            text = self._special_text.get(token)
-            if text is None:
+        value = self._tokens.get(token)
+        if value is None or token in self.added.by_id:
+            added = self.added.by_id.get(token)
+            if added is None:
                 raise InputError(
                     f"Token id {token} is out of range.",
                     hint=f"Ids are 0 to {self.vocab_size - 1}.",
                     field="ids",
                 )
-            value = text.encode()
+            return added.text.encode()
         return value
 
     def token_byte_lengths(self) -> list[int]:
         """Return the bytes of text each id stands for, 0 for special tokens: for bits per byte."""
-        return [len(self._bytes.get(token, b"")) for token in range(self.vocab_size)]
+        special = set(self.special_tokens.values())
+        return [
+            0 if token in special else len(self._tokens.get(token, b"")) for token in range(self.vocab_size)
+        ]
+
+    @cached_property
+    def adds_space(self) -> bool:
+        """Whether a space is put before the text, which decoding takes away again."""
+        return bool(self.names) and self._cut_part("a", first=True)[0][:1] == META
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """Return the bytes that ids stand for."""
@@ -304,137 +476,41 @@ class BPETokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of ids; bytes that are not UTF-8 become U+FFFD."""
-        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+        text = self.decode_bytes(ids).decode("utf-8", errors="replace")
+        return text.removeprefix(" ") if self.adds_space else text
 
     def save(self, folder: str | Path) -> None:
         """Write ``tokenizer.json`` and ``tokenizer_config.json``, which Hugging Face loads with equal ids."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json_atomic(folder / TOKENIZER_FILE, self._to_json())
-        settings: dict[str, Any] = {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "clean_up_tokenization_spaces": False,
-            "model_max_length": 10**9,
-            "add_prefix_space": False,
-        }
-        for key, name in (
-            ("bos_token", "<|endoftext|>"),
-            ("eos_token", "<|endoftext|>"),
-            ("pad_token", "<|pad|>"),
-        ):
-            if name in self.special_tokens:
-                settings[key] = name
-        if self.chat_template is not None:
-            settings["chat_template"] = self.chat_template
-        write_json_atomic(folder / CONFIG_FILE, settings)
+        from llm_playground.tokenization.formats.tokenizer_json import save
 
-    def _to_json(self) -> dict[str, Any]:
-        names = {to_name(value): token for token, value in self._bytes.items()}
-        vocab = dict(sorted({**names, **self.special_tokens}.items(), key=lambda item: item[1]))
-        byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-        return {
-            "version": "1.0",
-            "truncation": None,
-            "padding": None,
-            "added_tokens": [
-                {
-                    "id": token,
-                    "content": text,
-                    "single_word": False,
-                    "lstrip": False,
-                    "rstrip": False,
-                    "normalized": False,
-                    "special": True,
-                }
-                for text, token in sorted(self.special_tokens.items(), key=lambda item: item[1])
-            ],
-            "normalizer": None,
-            "pre_tokenizer": byte_level,
-            "post_processor": None,
-            "decoder": byte_level,
-            "model": {
-                "type": "BPE",
-                "dropout": None,
-                "unk_token": None,
-                "continuing_subword_prefix": None,
-                "end_of_word_suffix": None,
-                "fuse_unk": False,
-                "byte_fallback": False,
-                "ignore_merges": False,
-                "vocab": vocab,
-                "merges": [
-                    [to_name(self._bytes[left]), to_name(self._bytes[right])] for left, right in self.merges
-                ],
-            },
-        }
+        save(self, Path(folder))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a folder or a ``tokenizer.json`` of GPT-2-style byte-level BPE (both forms of merges).
+        """Read a folder or a ``tokenizer.json`` of any BPE (both forms of merges).
 
         Raises:
             InputError: there is none, or it has a part that is not supported (named).
             StorageError: it is damaged.
         """
-        path = Path(path)
-        file = path / TOKENIZER_FILE if path.is_dir() else path
-        if not file.is_file():
-            raise InputError(f"There is no {TOKENIZER_FILE} at {path}.")
-        data = read_json(file)
-        template = None
-        settings = file.with_name(CONFIG_FILE)
-        if settings.is_file():
-            template = read_json(settings).get("chat_template")
-        separate = file.with_name("chat_template.jinja")
-        if template is None and separate.is_file():
-            template = separate.read_text(encoding="utf-8")
-        try:
-            return cls._from_json(data, template, file)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise StorageError(f"{file} is damaged: {type(error).__name__} at {error}.") from None
+        from llm_playground.tokenization.formats.tokenizer_json import load
 
-    @classmethod
-    def _from_json(cls, data: dict[str, Any], template: str | None, file: Path) -> Self:
-        def refuse(part: str, value: Any) -> None:
-            raise InputError(
-                f"{file}: {part} {value!r:.80} is not supported.",
-                hint="Byte-level BPE with the GPT-2 pattern is.",
-                field=part,
-            )
+        return load(cls, Path(path))
 
-        model = data["model"]
-        if model.get("type", "BPE") != "BPE":
-            refuse("model", model.get("type"))
-        for key in (
-            "dropout",
-            "continuing_subword_prefix",
-            "end_of_word_suffix",
-            "byte_fallback",
-            "ignore_merges",
-        ):
-            if model.get(key):
-                refuse(f"model.{key}", model[key])
-        if data.get("normalizer"):
-            refuse("normalizer", data["normalizer"].get("type"))
-        cutter = data.get("pre_tokenizer") or {}
-        if (
-            cutter.get("type") != "ByteLevel"
-            or cutter.get("add_prefix_space")
-            or not cutter.get("use_regex", True)
-        ):
-            refuse("pre_tokenizer", cutter.get("type"))
-        specials = {item["content"]: int(item["id"]) for item in data.get("added_tokens", [])}
-        tokens = {
-            int(token): from_name(name) for name, token in model["vocab"].items() if name not in specials
-        }
-        ids = {value: token for token, value in tokens.items()}
-        missing = [byte for byte in range(256) if bytes([byte]) not in ids]
-        if missing:
-            raise InputError(f"{file}: the vocabulary lacks {len(missing)} of the 256 bytes.", field="vocab")
-        merges = []
-        for item in model["merges"]:
-            left, right = item.split(" ") if isinstance(item, str) else item
-            merges.append((ids[from_name(left)], ids[from_name(right)]))
-            if from_name(left) + from_name(right) not in ids:
-                raise InputError(f"{file}: the merge {left} {right} makes a token outside the vocabulary.")
-        return cls(tokens, merges, specials, next(iter(PATTERNS)), template)
+
+def _is_fallback(name: str) -> bool:
+    return len(name) == 6 and name.startswith("<0x") and name.endswith(">")
+
+
+def _pattern_section(pattern: SplitPattern) -> dict[str, Any]:
+    """Return the ``pre_tokenizer`` section that cuts by a pattern."""
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    if pattern.name == "gpt2":
+        return {**byte_level, "use_regex": True}
+    split = {
+        "type": "Split",
+        "pattern": {"Regex": pattern.regex},
+        "behavior": "Isolated",
+        "invert": False,
+    }
+    return {"type": "Sequence", "pretokenizers": [split, {**byte_level, "use_regex": False}]}

@@ -1,0 +1,134 @@
+"""Merging the symbols of one piece: lowest rank first, leftmost first among equals (Sennrich et al. 2016)."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+Pair = tuple[int, int]
+NEVER = 2**62  # the rank of a pair that does not merge
+_SHORT = 96  # symbols up to which scanning for the least rank beats a heap
+_PAIR_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True)
+class MergeStep:
+    """One merge on the way from symbols to tokens.
+
+    Attributes:
+        rank: order of the merge in the vocabulary; lower ones come first.
+        left, right: the two neighbors.
+        merged: what they became.
+        place: index of the left one among the piece's symbols at that moment.
+    """
+
+    rank: int
+    left: int
+    right: int
+    merged: int
+    place: int
+
+
+class ListedPairs(dict[Pair, int]):
+    """Ranks of pairs that a vocabulary lists: the place in the list is the rank."""
+
+    def __init__(self, merges: Sequence[Pair]) -> None:
+        super().__init__()
+        for rank, pair in enumerate(merges):
+            self.setdefault(pair, rank)
+
+    def __missing__(self, pair: Pair) -> int:
+        return NEVER
+
+
+class JoinedPairs(dict[Pair, int]):
+    """Ranks by content: two neighbors merge if their bytes joined are a token, and that token's rank counts.
+
+    This is tiktoken's rule, and with ranks from scores SentencePiece's. Pairs once met are remembered.
+
+    Args:
+        contents: bytes of each token by id.
+        ranks: bytes -> rank of the token.
+    """
+
+    def __init__(self, contents: Mapping[int, bytes], ranks: Mapping[bytes, int]) -> None:
+        super().__init__()
+        self._contents, self._ranks = contents, ranks
+
+    def __missing__(self, pair: Pair) -> int:
+        rank = self._ranks.get(self._contents[pair[0]] + self._contents[pair[1]], NEVER)
+        if len(self) >= _PAIR_LIMIT:
+            self.clear()
+        self[pair] = rank
+        return rank
+
+
+class Merger:
+    """Applies merges to the symbols of a piece.
+
+    Args:
+        ranks: pair -> rank, ``NEVER`` for a pair that does not merge.
+        merged: the token that the merge of a rank makes.
+    """
+
+    def __init__(self, ranks: ListedPairs | JoinedPairs, merged: Callable[[int], int]) -> None:
+        self.ranks, self.merged = ranks, merged
+
+    def merge(self, ids: list[int], steps: list[MergeStep] | None = None) -> list[int]:
+        """Return the tokens of a piece.
+
+        Args:
+            ids: its symbols; changed in place.
+            steps: gets each merge in its order, if given.
+        """
+        if len(ids) > _SHORT:
+            return self._merge_long(ids, steps)
+        rank_of, merged = self.ranks.__getitem__, self.merged
+        ranks = [rank_of(pair) for pair in zip(ids, ids[1:], strict=False)]
+        while ranks and (best := min(ranks)) != NEVER:
+            place = ranks.index(best)
+            token = merged(best)
+            if steps is not None:
+                steps.append(MergeStep(best, ids[place], ids[place + 1], token, place))
+            ids[place] = token
+            del ids[place + 1], ranks[place]
+            if place < len(ranks):
+                ranks[place] = rank_of((token, ids[place + 1]))
+            if place:
+                ranks[place - 1] = rank_of((ids[place - 1], token))
+        return ids
+
+    def _merge_long(self, ids: list[int], steps: list[MergeStep] | None) -> list[int]:
+        """Merge with a heap over a linked list, so that the work grows as n log n."""
+        rank_of, end = self.ranks.__getitem__, len(ids)
+        following, preceding = [*range(1, end), -1], list(range(-1, end - 1))
+        alive = bytearray(b"\1") * end
+        heap = [
+            (rank, place)
+            for place, rank in enumerate(map(rank_of, zip(ids, ids[1:], strict=False)))
+            if rank != NEVER
+        ]
+        heapq.heapify(heap)
+        while heap:
+            rank, place = heapq.heappop(heap)
+            right = following[place]
+            if not alive[place] or right < 0 or rank_of((ids[place], ids[right])) != rank:
+                continue  # stale: one of the two has been merged since
+            token = self.merged(rank)
+            if steps is not None:
+                steps.append(MergeStep(rank, ids[place], ids[right], token, sum(alive[:place])))
+            ids[place] = token
+            alive[right] = 0
+            after = following[place] = following[right]
+            if after >= 0:
+                preceding[after] = place
+                after_rank = rank_of((token, ids[after]))
+                if after_rank != NEVER:
+                    heapq.heappush(heap, (after_rank, place))
+            before = preceding[place]
+            if before >= 0:
+                before_rank = rank_of((ids[before], token))
+                if before_rank != NEVER:
+                    heapq.heappush(heap, (before_rank, before))
+        return [token for token, kept in zip(ids, alive, strict=True) if kept]
