@@ -1,0 +1,128 @@
+"""Training throughput of our engine beside a plain PyTorch loop over transformers' model of the same shape.
+
+Both sides take the same batches through the same sort of step: forward, cross-entropy, backward, clipping to
+norm 1, fused AdamW. Ours is the engine that every stage uses, with its metrics, progress and stop checks.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.measure import Row, alternate
+from llm_playground.core.protocols import NullContext
+from llm_playground.core.workspace import Workspace
+from llm_playground.training.config import TrainingConfig
+from llm_playground.training.engine import Term, train
+from llm_playground.transformer import ModelConfig, TransformerLM
+from llm_playground.transformer.loss import cross_entropy_sum
+
+STEPS = 12
+SHAPES: dict[str, tuple[ModelConfig, int]] = {
+    "quickstart, Llama of 0.9 M": (ModelConfig.preset("quickstart"), 8),
+    "GPT-2 of 4 M": (
+        ModelConfig(
+            vocab_size=4096,
+            context_length=128,
+            width=192,
+            layers=6,
+            heads=6,
+            positions="learned",
+            norm="layernorm",
+            activation="gelu_tanh",
+            bias=True,
+        ),
+        8,
+    ),
+    "Llama of 9 M, grouped queries": (
+        ModelConfig(vocab_size=4096, context_length=256, width=256, layers=8, heads=8, kv_heads=2),
+        4,
+    ),
+}
+
+
+class Batches:
+    """Random tokens, the same for both sides."""
+
+    def __init__(self, vocab_size: int, length: int, rows: int) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.ids = torch.randint(0, vocab_size, (STEPS, rows, length + 1), generator=generator)
+
+    def batch(self, cursor: int, size: int) -> dict[str, Tensor]:
+        """Return inputs and targets [size, T]."""
+        ids = self.ids[cursor // size % STEPS]
+        return {"inputs": ids[:, :-1], "targets": ids[:, 1:]}
+
+    def counts(self, batch: dict[str, Tensor]) -> dict[str, int]:
+        """Return the number of targets."""
+        return {"cross_entropy": batch["targets"].numel()}
+
+    def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Term]:
+        """Return the summed cross-entropy."""
+        return {"cross_entropy": Term(*cross_entropy_sum(model(batch["inputs"]), batch["targets"]))}
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Return nothing: only training is measured."""
+        return {}
+
+
+def ours(model: TransformerLM, batches: Batches, rows: int, folder: Path) -> None:
+    """Train for STEPS steps with the engine."""
+    run_dir = Path(tempfile.mkdtemp(dir=folder))
+    context = NullContext(run_dir, Workspace(folder / "workspace"))
+    config = TrainingConfig(
+        steps=STEPS, batch_size=rows, eval_every=10**6, checkpoint_every=10**6, sample_every=0, device="cpu"
+    )
+    train(model, batches, config, context, tokens_per_row=model.config.context_length, stage="bench")
+
+
+def plain(model: Any, batches: Batches, rows: int) -> None:
+    """Train for STEPS steps with the loop that one writes first."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    model.train()
+    for step in range(STEPS):
+        batch = batches.batch(step * rows, rows)
+        logits = model(batch["inputs"], use_cache=False).logits
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), batch["targets"].flatten())
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        loss.item()  # a loop that shows its loss, as ours does
+
+
+def measure() -> list[Row]:
+    """Measure tokens a second in training."""
+    from transformers import AutoModelForCausalLM
+
+    rows = []
+    for label, (config, size) in SHAPES.items():
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            torch.manual_seed(0)
+            model = TransformerLM(config)
+            model.save_pretrained(folder / "model")
+            theirs = AutoModelForCausalLM.from_pretrained(folder / "model", attn_implementation="sdpa")
+            batches = Batches(config.vocab_size, config.context_length, size)
+            medians = alternate(
+                {
+                    "ours": lambda m=model, b=batches, n=size, f=folder: ours(m, b, n, f),
+                    "theirs": lambda m=theirs, b=batches, n=size: plain(m, b, n),
+                }
+            )
+        tokens = STEPS * size * config.context_length
+        rows.append(
+            Row(
+                f"training, {label}",
+                tokens / medians["ours"],
+                tokens / medians["theirs"],
+                "tokens/s",
+                "plain loop over transformers",
+                goal=1.0,
+            )
+        )
+    return rows
