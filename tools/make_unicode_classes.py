@@ -1,9 +1,9 @@
-"""Write the table of character classes that tiktoken and tokenizers split by: ``tools/make_unicode_classes.py``.
+"""Write the table of character classes that tiktoken and tokenizers split by (unicode_classes.py).
 
-What ``\\p{L}`` matches depends on a library's version of Unicode, so whichever library is installed is not the
-specification. This script asks tiktoken for each class: an encoding whose pattern is the class alone keeps just
-the bytes of its members. Run it when tiktoken's version of Unicode moves; a test proves the table against
-tiktoken and tokenizers over all 1,112,064 code points.
+What ``\\p{L}`` matches depends on a library's version of Unicode, so whichever library is installed is not
+the specification. This script asks tiktoken for each class: an encoding whose pattern is the class alone
+keeps just the bytes of its members. Run it when tiktoken's version of Unicode moves; a test proves the table
+against tiktoken and tokenizers over all 1,112,064 code points.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import tiktoken
 
-OUT = Path(__file__).resolve().parent.parent / "backend/llm_playground/tokenization/unicode_classes.py"
+PACKAGE = Path(__file__).resolve().parent.parent / "backend" / "llm_playground"
+OUT = PACKAGE / "tokenization" / "unicode_classes.py"
 CLASSES = {
     "u": r"\p{Lu}",
     "l": r"\p{Ll}",
@@ -30,7 +31,7 @@ CLASSES = {
 REST = "x"
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-HEAD = '''"""The class of every character, as tiktoken {version} sees it; tools/make_unicode_classes.py writes this.
+HEAD = '''"""The class of every character as tiktoken {version} sees it, by tools/make_unicode_classes.py.
 
 ``RUNS`` lists the code points from 0 to 0x10FFFF as runs: a length in base 36 (none: 1), then the class:
 u l t m o (letters: upper, lower, title, modifier, other), k (marks), n (numbers), p (punctuation),

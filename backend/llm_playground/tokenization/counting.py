@@ -23,13 +23,14 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from llm_playground.core.errors import ConfigError, InputError
+from llm_playground.core.errors import ConfigError, InputError, TrainingError
 from llm_playground.tokenization.splitting import get_pattern
 
 BLOCK_SIZE = 4_000_000
@@ -113,6 +114,7 @@ def count_pieces(
     Raises:
         ConfigError: a setting is out of range.
         InputError: a text holds a lone surrogate, or a file is missing or not UTF-8.
+        TrainingError: one of the processes was ended from outside.
     """
     for name, value in (("processes", processes), ("minimum", minimum), ("block_size", block_size)):
         if value < 1:
@@ -278,6 +280,11 @@ def _in_order(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise TrainingError(
+            "A process that counted pieces was ended, probably because the memory ran out.",
+            hint="Use fewer processes, or a limit.",
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

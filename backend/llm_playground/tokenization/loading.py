@@ -36,7 +36,7 @@ def load_tokenizer(path: str | Path, workspace: Workspace | None = None) -> BPET
 def open_tokenizer(
     name: str | Path, workspace: Workspace | None = None, pattern: str | None = None
 ) -> Tokenizer:
-    """Return any tokenizer: ours where it is a BPE that we know, else the library's behind the same interface.
+    """Return any tokenizer: ours where it is a BPE we know, else the library's behind the same interface.
 
     Args:
         name: as for :func:`load_tokenizer`, or ``hub:ORG/NAME``, or a SentencePiece ``.model``.

@@ -1,4 +1,4 @@
-"""The class of every character, as tiktoken 0.14.0 sees it; tools/make_unicode_classes.py writes this.
+"""The class of every character as tiktoken 0.14.0 sees it, by tools/make_unicode_classes.py.
 
 ``RUNS`` lists the code points from 0 to 0x10FFFF as runs: a length in base 36 (none: 1), then the class:
 u l t m o (letters: upper, lower, title, modifier, other), k (marks), n (numbers), p (punctuation),
