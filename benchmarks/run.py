@@ -14,7 +14,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 from benchmarks.measure import Row
 from llm_playground.core.devices import cpu_name, usable_cores
 
-BENCHMARKS = ("training", "generation", "tokenizer", "server")
+BENCHMARKS = ("training", "generation", "tokenization", "tokenizer_training", "server")
 
 
 def number(value: float) -> str:
