@@ -87,7 +87,8 @@ def device_info() -> dict[str, Any]:
         "memory_available_bytes": memory.available,
     }
     torch = sys.modules.get("torch")
-    if torch is not None and hasattr(torch, "cuda"):
+    # While another thread is still importing it, it is there but not whole.
+    if torch is not None and not getattr(torch.__spec__, "_initializing", False):
         if torch.cuda.is_available():
             info |= {"name": torch.cuda.get_device_name(0), "type": "cuda"}
         elif torch.backends.mps.is_available():
