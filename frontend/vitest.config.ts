@@ -12,6 +12,9 @@ export default defineConfig({
     setupFiles: ["./vitest.setup.ts"],
     pool: "threads",
     maxWorkers: 2,
+    env: { __NEXT_TRAILING_SLASH: "true" }, // links as next.config.ts makes them
+    // next-themes sets the theme by a script, which matters in the stored page only.
+    onConsoleLog: (text) => !text.includes("Encountered a script tag while rendering"),
     include: ["tests/**/*.test.{ts,tsx}"],
   },
 });

@@ -3,6 +3,7 @@ import "@testing-library/jest-dom/vitest";
 import { cleanup } from "@testing-library/react";
 import { afterEach, vi } from "vitest";
 
+vi.mock("next/navigation", () => import("./tests/navigation"));
 afterEach(cleanup);
 
 // What jsdom lacks and the components use.

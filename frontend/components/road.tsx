@@ -52,7 +52,7 @@ function Segment({ station }: { station: Station }) {
   return (
     <span
       aria-hidden
-      className="absolute top-9 -bottom-2 left-[21px] w-0.5 bg-border-strong lg:top-[91px] lg:right-[-10px] lg:bottom-auto lg:left-9 lg:h-0.5 lg:w-auto"
+      className="pointer-events-none absolute top-9 -bottom-2 left-[21px] z-10 w-0.5 bg-border-strong lg:top-[97px] lg:right-[-8px] lg:bottom-auto lg:left-9 lg:h-0.5 lg:w-auto"
     >
       <span
         className="absolute inset-0 origin-top [transform:scaleY(var(--share))] bg-accent transition-transform duration-150 lg:origin-left lg:[transform:scaleX(var(--share))]"

@@ -51,20 +51,29 @@ export async function readError(response: Response): Promise<ApiError> {
 
 /** One request; throws ApiError with clear words, also when the program cannot be reached. */
 export async function request<T>(path: string, init: RequestInit = {}): Promise<T> {
-  let response: Response;
+  let text: string;
   try {
-    response = await fetch(path, {
+    const response = await fetch(path, {
       ...init,
       headers: init.body ? { "content-type": "application/json", ...init.headers } : init.headers,
     });
+    if (!response.ok) throw await readError(response);
+    text = await response.text(); // may break off midway, like the request itself
   } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    if (error instanceof ApiError || (error instanceof DOMException && error.name === "AbortError"))
+      throw error;
     throw new ApiError("The program does not answer.", 0, "Is it still running? Start it with `make run`.");
   }
-  if (!response.ok) throw await readError(response);
-  if (response.status === 204) return undefined as T;
-  const text = await response.text();
-  return (text ? JSON.parse(text) : undefined) as T;
+  if (!text) return undefined as T;
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw new ApiError(
+      "The program sent an answer that cannot be read.",
+      0,
+      "Does something else answer at this address?",
+    );
+  }
 }
 
 const get = <T>(path: string, signal?: AbortSignal) => request<T>(path, { signal });

@@ -62,7 +62,7 @@ export function formatBytes(value: Figure): string {
 /** "45 s", "12 min 30 s", "3 h 5 min", "2 d 4 h". */
 export function formatDuration(seconds: Figure): string {
   if (missing(seconds) || seconds < 0) return DASH;
-  if (seconds < 1) return `<${NARROW}1${NARROW}s`;
+  if (seconds < 1) return `<1${NARROW}s`;
   const whole = Math.round(seconds);
   const parts: [number, string][] = [
     [Math.floor(whole / 86_400), "d"],
@@ -96,8 +96,8 @@ export function formatAgo(value: number | string | null | undefined, now = Date.
   if (!date) return DASH;
   const seconds = (now - date.getTime()) / 1000;
   if (seconds < 45) return "just now";
-  if (seconds < 3600) return `${Math.max(1, Math.round(seconds / 60))}${NARROW}min ago`;
-  if (seconds < 86_400) return `${Math.round(seconds / 3600)}${NARROW}h ago`;
+  if (seconds < 3600) return `${Math.max(1, Math.floor(seconds / 60))}${NARROW}min ago`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)}${NARROW}h ago`;
   if (seconds < 2 * 86_400) return "yesterday";
   if (seconds < 7 * 86_400) return `${Math.floor(seconds / 86_400)} days ago`;
   return date.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });

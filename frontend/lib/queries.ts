@@ -5,7 +5,7 @@ import { useEffect, useSyncExternalStore } from "react";
 
 import { ApiError, api } from "./api";
 import { MetricStore } from "./metrics";
-import { live, type StreamStatus } from "./stream";
+import { live } from "./stream";
 import { isAlive, type Run, type RunDetail, type RunEvent } from "./types";
 
 export const keys = {
@@ -25,7 +25,8 @@ export const useHealth = () =>
   useQuery({
     queryKey: keys.health,
     queryFn: ({ signal }) => api.health(signal),
-    refetchInterval: 20_000,
+    retry: false,
+    refetchInterval: ({ state }) => (state.status === "error" || live.status() === "lost" ? 2_000 : 20_000),
   });
 
 export const useRecipes = () =>
@@ -100,14 +101,18 @@ export function useLiveRuns(): void {
     const stops = [
       live.on("run", ({ run }) => applyRun(client, run)),
       live.onOpen(() => void client.invalidateQueries({ queryKey: keys.runs })),
+      live.watchStatus(() => void client.invalidateQueries({ queryKey: keys.health })), // the first to notice
       live.subscribe(["runs"]),
     ];
     return () => stops.forEach((stop) => stop());
   }, [client]);
 }
 
-export const useStreamStatus = (): StreamStatus =>
-  useSyncExternalStore(live.watchStatus, live.status, () => "idle");
+/** Whether the program has stopped answering; the page goes on by itself when it is back. */
+export function useConnectionLost(): boolean {
+  const { error } = useHealth();
+  return error instanceof ApiError && (error.status === 0 || error.status >= 502); // by itself, or by a proxy
+}
 
 /** Follows one run (a recipe with its steps) for as long as the caller is shown; null follows nothing. */
 export function useFollow(id: string | null): void {

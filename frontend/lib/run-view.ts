@@ -33,10 +33,18 @@ export function shareDone(run: Run): number | null {
   return Math.min(1, Math.max(0, done / total));
 }
 
-/** Seconds that a run has worked, up to its end or now. */
+/** How far a run is, in few words: a recipe's steps take very different times, so a percentage would mislead. */
+export function progressWords(run: Run): string | null {
+  const { done, total } = run.progress;
+  if (run.stage === "recipe" && total) return `step ${Math.min(total, Math.floor(done) + 1)} of ${total}`;
+  const share = shareDone(run);
+  return share === null ? null : `${Math.floor(100 * share)}%`;
+}
+
+/** Seconds that a run has worked, up to its end (its last sign of life, where it died) or now. */
 export function secondsOf(run: Run, now: number): number | null {
-  if (run.started_at === null) return null;
-  return (run.finished_at !== null && !isAlive(run) ? run.finished_at : now / 1000) - run.started_at;
+  const end = isAlive(run) ? now / 1000 : (run.finished_at ?? run.heartbeat_at);
+  return run.started_at === null || end === null ? null : end - run.started_at;
 }
 
 /** A figure of a summary or of progress details, if it is one. */

@@ -88,7 +88,7 @@ export class LiveStream {
       return;
     }
     if (this.source && url === this.url) return;
-    this.close();
+    this.drop();
     this.url = url;
     this.setState("connecting");
     const source = new EventSource(url);
@@ -101,8 +101,7 @@ export class LiveStream {
       this.setState("lost");
       // The browser reconnects on its own, unless the answer was an error: then it gives up, and we try on.
       if (source.readyState === EventSource.CLOSED && this.source === source) {
-        this.close();
-        this.setState("lost");
+        this.drop();
         this.timer = setTimeout(() => this.connect(), RETRY_MS);
       }
     };
@@ -121,13 +120,16 @@ export class LiveStream {
     for (const handler of [...(this.handlers.get(name) ?? [])]) handler(message);
   }
 
-  private close(): void {
+  /** Lets go of the connection and the planned retry; the state stays, so that a retry never looks idle. */
+  private drop(): void {
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
-    if (this.source) {
-      this.source.close();
-      this.source = null;
-    }
+    this.source?.close();
+    this.source = null;
+  }
+
+  private close(): void {
+    this.drop();
     this.setState("idle");
   }
 

@@ -162,7 +162,7 @@ function ChatWith({ models }: { models: Model[] }) {
             {models.map((item) => (
               <option key={item.id} value={item.id}>
                 {item.name} ({formatShort(item.parameters)}
-                {item.builtin ? ", example" : ""}
+                {item.builtin ? ", built in" : ""}
                 {item.chat ? "" : ", base model"})
               </option>
             ))}
@@ -231,7 +231,10 @@ function ChatWith({ models }: { models: Model[] }) {
           onStop={chat.stop}
         />
       </section>
-      <aside aria-label="Settings" className="hidden w-72 shrink-0 overflow-y-auto border-l p-5 lg:block">
+      <aside
+        aria-label="Settings"
+        className="hidden w-72 shrink-0 overflow-y-auto border-l px-5 pt-3 pb-5 lg:block"
+      >
         {settings}
       </aside>
     </div>

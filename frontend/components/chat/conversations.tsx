@@ -1,15 +1,13 @@
 "use client";
 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { Ellipsis, Pencil, Trash2 } from "lucide-react";
+import dynamic from "next/dynamic";
 import Link from "next/link";
 import { useState } from "react";
 import { toast } from "sonner";
 
 import { Ago } from "@/components/time";
-import { Button } from "@/components/ui/button";
 import { Input } from "@/components/ui/field";
-import { Menu, MenuContent, MenuItem, MenuTrigger } from "@/components/ui/menu";
 import { Skeleton } from "@/components/ui/skeleton";
 import { Failure } from "@/components/ui/states";
 import { showError } from "@/lib/actions";
@@ -17,6 +15,11 @@ import { api } from "@/lib/api";
 import { keys, useConversations } from "@/lib/queries";
 import type { ConversationInfo } from "@/lib/types";
 import { chatHref, cn } from "@/lib/utils";
+
+const ConversationMenu = dynamic(() => import("./conversation-menu"), {
+  ssr: false,
+  loading: () => <span className="mr-0.5 size-8 shrink-0" />,
+});
 
 /** The stored conversations: open, rename, delete with undo. */
 export function Conversations({
@@ -31,7 +34,7 @@ export function Conversations({
   const list = useConversations();
   return (
     <div>
-      <h2 className="mb-2 px-2 text-xs font-medium text-muted">Conversations</h2>
+      <h2 className="mb-1 flex min-h-8 items-center px-2 font-semibold max-xl:hidden">Conversations</h2>
       {list.isPending ? <Skeleton className="h-24" /> : null}
       {list.isError ? (
         <Failure what="They could not be read." error={list.error} retry={() => void list.refetch()} />
@@ -149,26 +152,11 @@ function Row({
           <Ago at={item.updated_at} />
         </span>
       </Link>
-      <Menu>
-        <MenuTrigger asChild>
-          <Button
-            look="ghost"
-            size="icon"
-            aria-label={`Actions for ${item.title}`}
-            className="mr-0.5 opacity-0 group-focus-within:opacity-100 group-hover:opacity-100 data-[state=open]:opacity-100 max-xl:opacity-100"
-          >
-            <Ellipsis />
-          </Button>
-        </MenuTrigger>
-        <MenuContent>
-          <MenuItem onSelect={() => setTitle(item.title)}>
-            <Pencil aria-hidden /> Rename
-          </MenuItem>
-          <MenuItem onSelect={() => remove.mutate()}>
-            <Trash2 aria-hidden /> Delete
-          </MenuItem>
-        </MenuContent>
-      </Menu>
+      <ConversationMenu
+        title={item.title}
+        onRename={() => setTitle(item.title)}
+        onDelete={() => remove.mutate()}
+      />
     </li>
   );
 }

@@ -106,7 +106,7 @@ function Again({ onClick }: { onClick: () => void }) {
     <button
       type="button"
       onClick={onClick}
-      className="rounded-sm font-medium text-accent-ink underline-offset-4 hover:underline"
+      className="rounded-sm font-medium text-accent-ink underline decoration-current/40 underline-offset-4 hover:decoration-current"
     >
       Ask again
     </button>
@@ -117,11 +117,13 @@ function Facts({ facts }: { facts: ReplyFacts }) {
   const speed = facts.seconds > 0.05 && facts.tokens > 1 ? facts.tokens / facts.seconds : null;
   return (
     <span className="ml-1.5 text-xs text-muted figures">
-      {formatNumber(facts.tokens)} tokens
+      {formatNumber(facts.tokens)} {facts.tokens === 1 ? "token" : "tokens"}
       {speed ? `, ${formatNumber(speed, speed < 10 ? 1 : 0)} per second` : null}
       {facts.finish === "length" ? ", cut at the longest reply" : null}
       {facts.finish === "stopped" ? ", stopped" : null}
-      {facts.dropped ? `; the oldest ${facts.dropped} messages did not fit into its context` : null}
+      {facts.dropped
+        ? `; the ${facts.dropped === 1 ? "oldest message" : `${facts.dropped} oldest messages`} did not fit into its context`
+        : null}
     </span>
   );
 }

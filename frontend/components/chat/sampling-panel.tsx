@@ -6,6 +6,7 @@ import { useId } from "react";
 import { Button } from "@/components/ui/button";
 import { Field, Input, Range } from "@/components/ui/field";
 import { DEFAULT_SAMPLING, type Sampling } from "@/lib/chat";
+import { formatNumber } from "@/lib/format";
 
 /** How the next token is chosen. */
 export function SamplingPanel({
@@ -21,6 +22,7 @@ export function SamplingPanel({
   const set = (change: Partial<Sampling>) => onChange({ ...value, ...change });
   const changed = JSON.stringify(value) !== JSON.stringify(DEFAULT_SAMPLING);
   const longest = Math.max(16, contextLength ?? 1024);
+  const reply = Math.min(value.max_tokens, longest);
   return (
     <div className="flex flex-col gap-5">
       <div className="flex min-h-8 items-center justify-between">
@@ -79,10 +81,10 @@ export function SamplingPanel({
       <Field
         label="Longest reply"
         htmlFor={`${id}m`}
-        value={`${value.max_tokens} tokens`}
+        value={`${formatNumber(reply)} tokens`}
         hint={
           contextLength
-            ? `The model's context holds ${contextLength} tokens, question and reply together.`
+            ? `The model's context holds ${formatNumber(contextLength)} tokens, question and reply together.`
             : undefined
         }
       >
@@ -91,7 +93,7 @@ export function SamplingPanel({
           min={8}
           max={longest}
           step={8}
-          value={Math.min(value.max_tokens, longest)}
+          value={reply}
           onChange={(event) => set({ max_tokens: Number(event.target.value) })}
         />
       </Field>

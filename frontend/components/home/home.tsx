@@ -17,7 +17,7 @@ import { useStartRecipe } from "@/lib/actions";
 import { DASH, formatBytes, formatNumber, formatShort } from "@/lib/format";
 import { useFollow, useHealth, useModels, useRecipes, useRun, useRuns } from "@/lib/queries";
 import { plannedRoad, roadOf } from "@/lib/road";
-import { isQuickstart, shareDone } from "@/lib/run-view";
+import { isQuickstart, progressWords, shareDone } from "@/lib/run-view";
 import { isAlive, type Model, type Run } from "@/lib/types";
 import { chatHref, modelHref, runHref } from "@/lib/utils";
 
@@ -26,7 +26,6 @@ import { QuickstartButton } from "./quickstart-button";
 export function Home() {
   return (
     <Page
-      className="flex flex-col gap-4"
       title="From raw text to a chat reply"
       note="Take a language model through its whole life on this computer. Nothing leaves it."
     >
@@ -49,9 +48,11 @@ function Start() {
   const recipes = useRecipes();
   const recipe = recipes.data?.find((item) => item.name === "quickstart");
   const alive = latest !== null && isAlive(latest);
+  const models = useModels();
+  const modelGone = models.data?.every((model) => model.id !== latest?.output) ?? false;
   useFollow(alive ? latest.id : null);
   const stations = latest ? roadOf(latest, detail.data?.children ?? []) : plannedRoad();
-  const made = latest?.state === "finished" ? latest.output : null;
+  const made = latest?.state === "finished" && !modelGone ? latest.output : null;
 
   return (
     <Card className="overflow-hidden">
@@ -62,7 +63,7 @@ function Start() {
           </h2>
           <p className="max-w-[68ch] text-base text-pretty text-muted">
             {alive ? (
-              <>{latest.progress.message || "Getting ready"}. It goes on when you leave this page.</>
+              <>{doing(latest)}. It goes on when you leave this page.</>
             ) : made ? (
               "It went the whole way. Talk with it, look at how it learned, or train another."
             ) : (
@@ -77,14 +78,14 @@ function Start() {
           ) : null}
         </div>
         <div className="flex flex-wrap items-center gap-2">
+          <QuickstartButton again={made !== null} />
           {made ? (
-            <Button asChild size="lg">
+            <Button asChild look="primary" size="lg">
               <Link href={chatHref(made)}>
                 <MessageCircle aria-hidden /> Chat with it
               </Link>
             </Button>
           ) : null}
-          <QuickstartButton />
         </div>
       </div>
       <div className="border-t bg-background/40 px-2 py-4 sm:px-4 sm:py-5 dark:bg-transparent">
@@ -95,7 +96,7 @@ function Start() {
           This road shows{" "}
           <Link
             href={runHref(latest.id)}
-            className="font-medium text-accent-ink underline-offset-4 hover:underline"
+            className="font-medium text-accent-ink underline decoration-current/40 underline-offset-4 hover:decoration-current"
           >
             {latest.name}
           </Link>
@@ -104,6 +105,13 @@ function Start() {
       ) : null}
     </Card>
   );
+}
+
+function doing(run: Run): string {
+  const { message } = run.progress;
+  const words = progressWords(run);
+  if (!message) return "Getting ready";
+  return words ? `${words.charAt(0).toUpperCase()}${words.slice(1)}: ${message}` : message;
 }
 
 function estimate(minutes: number | null | undefined): string {
@@ -211,13 +219,13 @@ function ModelRow({ model }: { model: Model }) {
           {model.name}
         </Link>
         <span className="block truncate text-sm text-muted figures">
-          {formatShort(model.parameters)} parameters{model.builtin ? ", comes with the program" : null}
+          {formatShort(model.parameters)} parameters{model.builtin ? ", built in" : null}
         </span>
       </div>
       {model.chat ? (
         <Button asChild size="sm" look="soft">
           <Link href={chatHref(model.id)} aria-label={`Chat with ${model.name}`}>
-            <MessageCircle aria-hidden /> {model.builtin ? "Chat with it now" : "Chat"}
+            <MessageCircle aria-hidden /> Chat
           </Link>
         </Button>
       ) : (

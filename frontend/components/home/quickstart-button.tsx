@@ -11,7 +11,14 @@ import { isAlive } from "@/lib/types";
 import { runHref } from "@/lib/utils";
 
 /** Starts the quickstart; while one runs, leads to it. */
-export function QuickstartButton({ size = "lg" }: { size?: "md" | "lg" }) {
+export function QuickstartButton({
+  size = "lg",
+  again = false,
+}: {
+  size?: "md" | "lg";
+  /** There is a model already: training another is no longer the first thing to do. */
+  again?: boolean;
+}) {
   const runs = useRuns();
   const start = useStartRecipe();
   const running = runs.data?.find((run) => isQuickstart(run) && isAlive(run));
@@ -25,9 +32,14 @@ export function QuickstartButton({ size = "lg" }: { size?: "md" | "lg" }) {
     );
   }
   return (
-    <Button look="primary" size={size} disabled={start.isPending} onClick={() => start.mutate("quickstart")}>
+    <Button
+      look={again ? "outline" : "primary"}
+      size={size}
+      disabled={start.isPending}
+      onClick={() => start.mutate("quickstart")}
+    >
       {start.isPending ? <LoaderCircle className="animate-spin" aria-hidden /> : <Sparkles aria-hidden />}
-      {start.isPending ? "Starting" : "Train your first model"}
+      {start.isPending ? "Starting" : again ? "Train another" : "Train your first model"}
     </Button>
   );
 }

@@ -11,7 +11,7 @@ import { Dialog, SheetContent } from "@/components/ui/dialog";
 import { Skeleton } from "@/components/ui/skeleton";
 import { Failure } from "@/components/ui/states";
 import { useDeleteModel } from "@/lib/actions";
-import { formatBytes, formatLoss, formatNumber, formatPercent, toYaml } from "@/lib/format";
+import { DASH, formatBytes, formatLoss, formatNumber, formatPercent, toYaml } from "@/lib/format";
 import { useModel } from "@/lib/queries";
 import { figure, interval } from "@/lib/run-view";
 import type { ModelDetail } from "@/lib/types";
@@ -52,6 +52,8 @@ const KINDS: Record<string, string> = {
   deleted: "Deleted",
 };
 
+const withUnit = (value: string, unit: string) => (value === DASH ? value : `${value} ${unit}`);
+
 function Details({ model, onClose }: { model: ModelDetail; onClose: () => void }) {
   const remove = useDeleteModel();
   const score = model.scores
@@ -62,13 +64,13 @@ function Details({ model, onClose }: { model: ModelDetail; onClose: () => void }
     ["Vocabulary", `${formatNumber(model.vocab_size)} tokens`],
     ["Context", `${formatNumber(model.context_length)} tokens`],
     ["Size on disk", formatBytes(model.size_bytes)],
-    ["Validation loss", formatLoss(figure(model.summary, "val_loss"))],
+    ["Validation loss", withUnit(formatLoss(figure(model.summary, "val_loss")), "nats per token")],
     ["Bits per byte", formatLoss(figure(model.summary, "bits_per_byte"))],
     [
       "Held-out score",
       score
         ? `${formatPercent(score.value)} (${formatPercent(score.low, 0)} to ${formatPercent(score.high, 0)})`
-        : "–",
+        : DASH,
     ],
     ["Made", <Ago key="made" at={model.created_at} />],
   ];
@@ -77,7 +79,7 @@ function Details({ model, onClose }: { model: ModelDetail; onClose: () => void }
     <>
       <div className="flex flex-wrap gap-1.5">
         <Badge tone={model.chat ? "accent" : "neutral"}>{model.chat ? "Chat model" : "Base model"}</Badge>
-        {model.builtin ? <Badge>Example, comes with the program</Badge> : null}
+        {model.builtin ? <Badge>Built in</Badge> : null}
       </div>
       {model.about ? <p className="text-pretty text-muted">{model.about}</p> : null}
       <div className="flex flex-wrap gap-2">
@@ -106,12 +108,16 @@ function Details({ model, onClose }: { model: ModelDetail; onClose: () => void }
       </dl>
       <section>
         <h3 className="mb-2 font-semibold">Where it comes from</h3>
-        {model.run_id ? (
+        {model.builtin ? (
+          <p className="mb-2 text-pretty text-muted">
+            It comes with the program and stays as it is. Train your own and compare.
+          </p>
+        ) : model.run_id ? (
           <p className="mb-2 text-pretty text-muted">
             Made by a{" "}
             <Link
               href={runHref(model.run_id)}
-              className="font-medium text-accent-ink underline-offset-4 hover:underline"
+              className="font-medium text-accent-ink underline decoration-current/40 underline-offset-4 hover:decoration-current"
             >
               run whose curves you can look at
             </Link>
@@ -124,7 +130,7 @@ function Details({ model, onClose }: { model: ModelDetail; onClose: () => void }
               <li key={item.id} className="relative py-1">
                 <span aria-hidden className="absolute top-3 -left-[21px] size-2 rounded-full bg-accent" />
                 <span className="text-xs text-muted">{KINDS[item.kind] ?? item.kind}</span>{" "}
-                {item.run_id ? (
+                {item.run_id && !model.builtin ? (
                   <Link
                     href={runHref(item.run_id)}
                     className="font-medium underline-offset-4 hover:underline"
@@ -137,7 +143,7 @@ function Details({ model, onClose }: { model: ModelDetail; onClose: () => void }
               </li>
             ))}
           </ol>
-        ) : (
+        ) : model.builtin ? null : (
           <p className="text-muted">Nothing is recorded.</p>
         )}
       </section>

@@ -25,7 +25,7 @@ export function Models() {
   const id = useSearchParams().get("id");
   const onlyBuiltin = models.data?.length ? models.data.every((model) => model.builtin) : false;
   return (
-    <Page title="Models" note="Every model that was made here, and the example that comes with the program.">
+    <Page title="Models" note="Every model that was made here, and the one that is built in.">
       {models.isError ? (
         <Failure
           what="The models could not be read."
@@ -55,15 +55,16 @@ export function Models() {
               <ModelCard model={model} />
             </li>
           ))}
+          {onlyBuiltin ? (
+            <li className="flex min-w-0 flex-col items-start justify-between gap-4 rounded-xl border border-dashed border-border-strong p-4 sm:p-5">
+              <p className="text-pretty text-muted">
+                Your own models stand here as soon as a run has trained them, with everything needed to make
+                them again.
+              </p>
+              <QuickstartButton size="md" />
+            </li>
+          ) : null}
         </ul>
-      ) : null}
-      {onlyBuiltin ? (
-        <Card className="mt-4 flex flex-wrap items-center justify-between gap-4 px-5 py-4">
-          <p className="max-w-[60ch] text-pretty text-muted">
-            This is the example. Your own models appear here as soon as a run has trained them.
-          </p>
-          <QuickstartButton size="md" />
-        </Card>
       ) : null}
       <ModelSheet id={id} onClose={() => router.push("/models/", { scroll: false })} />
     </Page>
@@ -80,7 +81,7 @@ function ModelCard({ model }: { model: Model }) {
     <Card className="relative flex h-full flex-col p-4 hover:border-border-strong sm:p-5">
       <div className="flex flex-wrap items-center gap-1.5">
         <Badge tone={model.chat ? "accent" : "neutral"}>{model.chat ? "Chat model" : "Base model"}</Badge>
-        {model.builtin ? <Badge>Example</Badge> : null}
+        {model.builtin ? <Badge>Built in</Badge> : null}
       </div>
       <h2 className="mt-2 text-lg font-semibold break-words">
         <Link
@@ -105,7 +106,7 @@ function ModelCard({ model }: { model: Model }) {
       <div className="mt-auto flex min-h-8 items-center justify-between gap-3 border-t pt-3">
         <span className="min-w-0 truncate text-sm text-muted">
           {model.builtin ? (
-            "Comes with the program"
+            "Part of the program"
           ) : (
             <>
               <Ago at={model.created_at} />
@@ -114,7 +115,7 @@ function ModelCard({ model }: { model: Model }) {
                   {", "}
                   <Link
                     href={runHref(model.run_id)}
-                    className="relative rounded-sm text-accent-ink underline-offset-4 hover:underline"
+                    className="relative rounded-sm text-accent-ink underline decoration-current/40 underline-offset-4 hover:decoration-current"
                   >
                     its run
                   </Link>
@@ -124,7 +125,7 @@ function ModelCard({ model }: { model: Model }) {
           )}
         </span>
         <Button asChild size="sm" look="soft" className="relative">
-          <Link href={chatHref(model.id)} aria-label={`Chat with ${model.name}`}>
+          <Link href={chatHref(model.id)} aria-label={`${model.chat ? "Chat with" : "Try"} ${model.name}`}>
             <MessageCircle aria-hidden /> {model.chat ? "Chat" : "Try"}
           </Link>
         </Button>

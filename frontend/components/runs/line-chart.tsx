@@ -57,7 +57,7 @@ interface Drawn {
 const SMOOTHINGS = [0, 0.9, 0.97];
 
 /** What is drawn, back to front: ghosts, raw lines under smoothed ones, the lines that count. */
-function drawnOf(lines: readonly ChartLine[], logX: boolean): Drawn[] {
+export function drawnOf(lines: readonly ChartLine[], logX: boolean): Drawn[] {
   const cut = (curve: Curve): Curve => (logX ? positive(curve) : curve);
   const part = (line: ChartLine, curve: Curve, kind: Drawn["kind"]): Drawn => ({
     label: line.label,
@@ -382,7 +382,7 @@ function optionsOf(target: HTMLElement, drawn: readonly Drawn[], looks: Looks): 
   return {
     width: target.clientWidth,
     height: looks.height,
-    padding: [8, 12, 0, 0],
+    padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: "run" }, points: { size: 7 }, drag: { x: true, y: false }, y: false },
     scales: {
@@ -397,6 +397,10 @@ function optionsOf(target: HTMLElement, drawn: readonly Drawn[], looks: Looks): 
         ticks: { show: false },
         size: 28,
         gap: 6,
+        label: "step",
+        labelFont: font,
+        labelSize: 16,
+        labelGap: -4,
         values: (_chart, ticks) => ticks.map((tick) => (tick === null ? "" : formatShort(tick))),
       },
       {
@@ -407,7 +411,7 @@ function optionsOf(target: HTMLElement, drawn: readonly Drawn[], looks: Looks): 
         size: 52,
         gap: 6,
         space: 36,
-        values: (_chart, ticks) => ticks.map(tickText),
+        values: (_chart, ticks) => tickTexts(ticks),
       },
     ],
     series: [
@@ -443,10 +447,14 @@ function paddedRange(_chart: uPlot, low: number, high: number): uPlot.Range.MinM
   return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
 }
 
-/** A tick: as few digits as tell it from its neighbours. */
-function tickText(tick: number): string {
-  const size = Math.abs(tick);
-  if (size >= 10_000) return formatShort(tick);
-  if (size !== 0 && size < 1e-3) return tick.toExponential(1).replace(".0e", "e");
-  return String(Number(tick.toPrecision(6)));
+/** The ticks of an axis in one unit, with as few digits as tell them apart. */
+export function tickTexts(ticks: readonly number[]): string[] {
+  const thousands = ticks.some((tick) => Math.abs(tick) >= 10_000);
+  return ticks.map((tick) => {
+    const size = Math.abs(tick);
+    if (thousands && size > 0 && size < 10_000) return `${formatNumber(tick / 1000, 2)}k`;
+    if (size >= 1000) return formatShort(tick);
+    if (size !== 0 && size < 1e-3) return tick.toExponential(1).replace(".0e", "e");
+    return String(Number(tick.toPrecision(6)));
+  });
 }

@@ -42,7 +42,7 @@ export function RunPage({ id }: { id: string }) {
           error={run.error}
           retry={gone ? undefined : () => void run.refetch()}
         />
-        <Button asChild className="mt-4">
+        <Button asChild className="self-start">
           <Link href="/runs/">
             <ArrowLeft aria-hidden /> All runs
           </Link>
@@ -76,7 +76,6 @@ function RunBody({ run }: { run: RunDetail }) {
 
   return (
     <Page
-      className="flex flex-col gap-4"
       title={run.name}
       note={
         <span className="flex flex-wrap items-center gap-x-3 gap-y-1">
@@ -90,7 +89,10 @@ function RunBody({ run }: { run: RunDetail }) {
           </span>
           {run.attempt > 1 ? <span>attempt {run.attempt}</span> : null}
           {run.parent ? (
-            <Link href={runHref(run.parent)} className="text-accent-ink underline-offset-4 hover:underline">
+            <Link
+              href={runHref(run.parent)}
+              className="text-accent-ink underline decoration-current/40 underline-offset-4 hover:decoration-current"
+            >
               part of a recipe
             </Link>
           ) : null}
@@ -122,7 +124,7 @@ function RunBody({ run }: { run: RunDetail }) {
               const child = run.children.find((item) => item.id === event.target.value);
               if (child) open(child);
             }}
-            className="ml-auto h-8 text-sm"
+            className="ml-auto max-sm:ml-0 max-sm:w-full"
           >
             {run.children.map((child, place) => (
               <option key={child.id} value={child.id}>
@@ -183,7 +185,12 @@ function Actions({ run }: { run: RunDetail }) {
           <Square aria-hidden /> {run.state === "stopping" ? "Stopping" : "Stop"}
         </Button>
       ) : (
-        <Button look="ghost" onClick={() => remove.mutate(run)} disabled={remove.isPending}>
+        <Button
+          look="ghost"
+          onClick={() => remove.mutate(run)}
+          disabled={remove.isPending}
+          className="max-sm:order-last"
+        >
           <Trash2 aria-hidden /> Delete
         </Button>
       )}
@@ -209,12 +216,10 @@ function Loading() {
       <span className="sr-only" role="status">
         Loading the run
       </span>
-      <div className="flex flex-col gap-4">
-        <Skeleton className="h-40 rounded-xl" />
-        <div className="grid gap-4 lg:grid-cols-12">
-          <Skeleton className="h-96 rounded-xl lg:col-span-8" />
-          <Skeleton className="h-96 rounded-xl lg:col-span-4" />
-        </div>
+      <Skeleton className="h-40 rounded-xl" />
+      <div className="grid gap-4 lg:grid-cols-12">
+        <Skeleton className="h-96 rounded-xl lg:col-span-8" />
+        <Skeleton className="h-96 rounded-xl lg:col-span-4" />
       </div>
     </Page>
   );

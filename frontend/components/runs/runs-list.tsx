@@ -14,9 +14,9 @@ import { ProgressBar } from "@/components/ui/progress";
 import { Skeleton } from "@/components/ui/skeleton";
 import { Empty, Failure } from "@/components/ui/states";
 import { Choice } from "@/components/ui/toggle-group";
-import { formatExact, formatPercent } from "@/lib/format";
+import { DASH, formatExact } from "@/lib/format";
 import { useRuns } from "@/lib/queries";
-import { shareDone, stageTitle } from "@/lib/run-view";
+import { progressWords, shareDone, stageTitle } from "@/lib/run-view";
 import { isAlive, type Run } from "@/lib/types";
 import { runHref } from "@/lib/utils";
 
@@ -64,7 +64,7 @@ export function RunsList() {
       ) : null}
       {runs.isPending || (runs.data && !none) ? (
         <>
-          <div className="mb-4 flex flex-wrap items-center gap-3">
+          <div className="flex flex-wrap items-center gap-3">
             <Input
               type="search"
               aria-label="Filter runs by name"
@@ -142,7 +142,9 @@ function Progress({ run }: { run: Run }) {
   return (
     <span className="flex items-center gap-2.5">
       <ProgressBar value={share} label={`Progress of ${run.name}`} className="flex-1" />
-      <span className="w-9 text-right text-sm text-muted figures">{formatPercent(share, 0)}</span>
+      <span className="w-17 text-right text-sm whitespace-nowrap text-muted figures">
+        {progressWords(run) ?? DASH}
+      </span>
     </span>
   );
 }

@@ -93,7 +93,7 @@ export function Samples({ run, className }: { run: Run; className?: string }) {
         ) : null}
         <ol className="flex flex-col gap-4">
           {shown.map(({ step, samples }, row) => (
-            <li key={step} className={cn("flex flex-col gap-2", row > 0 && "opacity-80")}>
+            <li key={step} className="flex flex-col gap-2">
               {row > 0 ? (
                 <span className="border-t pt-2 text-xs text-muted figures">step {formatNumber(step)}</span>
               ) : null}

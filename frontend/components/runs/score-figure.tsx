@@ -18,16 +18,14 @@ export function ScoreFigure({ summary }: { summary: Record<string, unknown> }) {
       />
       <div className="px-4 pt-2 pb-4 sm:px-5">
         <figure>
-          <div className="relative flex flex-col gap-3 pb-7">
-            <Bar label="Fine-tuned model" share={tuned} fill="bg-chart-1" />
-            {base ? <Bar label="Base model" share={base} fill="bg-chart-2" /> : null}
-            {chance !== null ? <Chance value={chance} /> : null}
+          <div className="relative flex flex-col gap-3 pb-6">
+            <Bar label="Fine-tuned model" share={tuned} fill="bg-chart-1" chance={chance} />
+            {base ? <Bar label="Base model" share={base} fill="bg-chart-2" chance={chance} /> : null}
+            <Scale chance={chance} />
           </div>
-          <figcaption className="text-sm text-pretty text-muted">
-            The share of exact answers, with 95% intervals (Wilson).
-            {chance !== null
-              ? ` The dashed line is guessing among the possible answers, ${formatPercent(chance)}.`
-              : null}
+          <figcaption className="mt-1 text-sm text-pretty text-muted">
+            The share of exact answers with its 95% interval (Wilson).
+            {chance !== null ? " The dashed line is guessing among the possible answers." : null}
           </figcaption>
         </figure>
         {kinds.length > 1 ? (
@@ -66,19 +64,34 @@ export function ScoreFigure({ summary }: { summary: Record<string, unknown> }) {
   );
 }
 
-// The names at the left are 128 px wide, the figures at the right 64; what is between is the scale from 0 to 1.
-const LEFT = 128;
-const RIGHT = 64;
+// On wide windows the names stand at the left and the figures at the right of the scale from 0 to 1; on phones
+// both stand above it.
+const SCALE = "sm:mr-40 sm:ml-32";
 const at = (share: number) => `${100 * share}%`;
+const between = (share: Interval) => `${formatPercent(share.low, 0)} to ${formatPercent(share.high, 0)}`;
 
-function Bar({ label, share, fill }: { label: string; share: Interval; fill: string }) {
+function Bar({
+  label,
+  share,
+  fill,
+  chance,
+}: {
+  label: string;
+  share: Interval;
+  fill: string;
+  chance: number | null;
+}) {
   return (
-    <div className="flex items-center">
-      <span className="shrink-0 truncate pr-3 text-sm" style={{ width: LEFT }}>
-        {label}
-      </span>
+    <div className="relative">
+      <div className="flex items-baseline justify-between gap-3 sm:absolute sm:inset-x-0 sm:top-0 sm:h-6 sm:items-center">
+        <span className="text-sm">{label}</span>
+        <span className="w-37 text-right figures max-sm:w-auto">
+          <span className="font-semibold">{formatPercent(share.value)}</span>
+          <span className="ml-2 inline-block text-sm text-muted sm:w-20">{between(share)}</span>
+        </span>
+      </div>
       <div
-        className="relative h-6 min-w-0 flex-1 rounded-sm bg-surface-2"
+        className={`relative h-6 rounded-sm bg-surface-2 max-sm:mt-0.5 ${SCALE}`}
         role="img"
         aria-label={`${label}: ${formatPercent(share.value)}, 95% interval ${formatPercent(share.low)} to ${formatPercent(share.high)}`}
         title={`95% interval ${formatPercent(share.low)} to ${formatPercent(share.high)}`}
@@ -88,6 +101,12 @@ function Bar({ label, share, fill }: { label: string; share: Interval; fill: str
           className="absolute top-1/2 h-0.5 -translate-y-1/2 bg-foreground"
           style={{ left: at(share.low), width: at(share.high - share.low) }}
         />
+        {chance !== null ? (
+          <div
+            className="absolute inset-y-0 -translate-x-1/2 border-l-2 border-dashed border-foreground/60 sm:-inset-y-1.5"
+            style={{ left: at(chance) }}
+          />
+        ) : null}
         {[share.low, share.high].map((end, place) => (
           <div
             key={place}
@@ -96,26 +115,28 @@ function Bar({ label, share, fill }: { label: string; share: Interval; fill: str
           />
         ))}
       </div>
-      <span className="shrink-0 pl-3 text-right font-semibold figures" style={{ width: RIGHT }}>
-        {formatPercent(share.value)}
-      </span>
     </div>
   );
 }
 
-function Chance({ value }: { value: number }) {
+/** What the scale begins and ends with, and where guessing is. */
+function Scale({ chance }: { chance: number | null }) {
+  const near = (end: number) => chance !== null && Math.abs(chance - end) < 0.12;
   return (
-    <div className="pointer-events-none absolute inset-y-0" style={{ left: LEFT, right: RIGHT }} aria-hidden>
-      <div
-        className="absolute top-0 bottom-6 border-l-2 border-dashed border-foreground/60"
-        style={{ left: at(value) }}
-      />
-      <span
-        className="absolute bottom-0 -translate-x-1/2 text-xs whitespace-nowrap text-muted figures"
-        style={{ left: `max(24px, ${at(value)})` }}
-      >
-        chance
-      </span>
+    <div
+      className="pointer-events-none absolute inset-0 text-xs text-muted figures sm:right-40 sm:left-32"
+      aria-hidden
+    >
+      {near(0) ? null : <span className="absolute bottom-0 left-0">0%</span>}
+      {near(1) ? null : <span className="absolute right-0 bottom-0">100%</span>}
+      {chance !== null ? (
+        <span
+          className="absolute bottom-0 -translate-x-1/2 whitespace-nowrap"
+          style={{ left: `clamp(36px, ${at(chance)}, calc(100% - 36px))` }}
+        >
+          chance {formatPercent(chance, 0)}
+        </span>
+      ) : null}
     </div>
   );
 }

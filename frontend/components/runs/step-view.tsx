@@ -4,6 +4,7 @@ import { formatBytes, formatDuration, formatMetric, formatNumber, formatPercent 
 import { interval, shareDone } from "@/lib/run-view";
 import { isAlive, type Run } from "@/lib/types";
 
+import { Answers } from "./answers";
 import { ScoreFigure } from "./score-figure";
 
 /**
@@ -13,13 +14,14 @@ import { ScoreFigure } from "./score-figure";
  */
 export function StepView({ run, scoreShown }: { run: Run; scoreShown: boolean }) {
   const alive = isAlive(run);
-  const facts = factsOf(run.summary);
   const hasScore = run.stage === "evaluate" && interval(run.summary["exact_match"]) !== null;
+  const facts = factsOf(run.summary).filter(([, , key]) => !hasScore || !IN_FIGURE.has(key));
   if (run.stage === "recipe") return null;
   return (
     <>
       {hasScore && !scoreShown ? <ScoreFigure summary={run.summary} /> : null}
-      <Card>
+      {hasScore && run.output !== null ? <Answers evaluation={run.output} /> : null}
+      <Card className={hasScore && !facts.length ? "hidden" : undefined}>
         <CardHeader
           title={alive ? "Progress" : "What came of it"}
           note={alive ? run.progress.message : undefined}
@@ -64,18 +66,19 @@ export function StepProgress({ run }: { run: Run }) {
   );
 }
 
+const IN_FIGURE = new Set(["exact_match", "baseline_exact_match", "chance", "questions"]);
 const HIDDEN = new Set(["steps", "by_kind", "examples", "model", "baseline", "chat", "stage", "output"]);
 
-/** The figures of a summary with names and units for people. */
-export function factsOf(summary: Record<string, unknown>): [string, string][] {
-  return Object.entries(summary).flatMap(([key, value]): [string, string][] => {
+/** The figures of a summary with names and units for people, and their keys. */
+export function factsOf(summary: Record<string, unknown>): [string, string, string][] {
+  return Object.entries(summary).flatMap(([key, value]): [string, string, string][] => {
     if (HIDDEN.has(key)) return [];
     const words = nameOf(key);
     const share = interval(value);
-    if (share) return [[words, formatPercent(share.value)]];
-    if (typeof value === "number") return [[words, amount(key, value)]];
-    if (typeof value === "boolean") return [[words, value ? "yes" : "no"]];
-    if (typeof value === "string" && value.length <= 60) return [[words, value]];
+    if (share) return [[words, formatPercent(share.value), key]];
+    if (typeof value === "number") return [[words, amount(key, value), key]];
+    if (typeof value === "boolean") return [[words, value ? "yes" : "no", key]];
+    if (typeof value === "string" && value.length <= 60) return [[words, value, key]];
     return [];
   });
 }

@@ -1,16 +1,23 @@
 "use client";
 
+import dynamic from "next/dynamic";
 import { usePathname } from "next/navigation";
-import { type ReactNode, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 
 import { cn } from "@/lib/utils";
 
-import { CommandPalette } from "./command-palette";
+import { Connection } from "./connection";
 import { Rail } from "./rail";
-import { ShortcutsDialog } from "./shortcuts-dialog";
 import { TopBar } from "./top-bar";
 import { useRailState } from "./use-rail-state";
 import { useShortcuts } from "./use-shortcuts";
+
+// What opens on a key is not part of the first load; it is fetched when the page is at rest.
+const loadPalette = () => import("./command-palette").then((module) => module.CommandPalette);
+const loadShortcuts = () => import("./shortcuts-dialog").then((module) => module.ShortcutsDialog);
+const CommandPalette = dynamic(loadPalette, { ssr: false });
+const ShortcutsDialog = dynamic(loadShortcuts, { ssr: false });
+const REST_MS = 1500;
 
 /** Rail, top bar, palette and shortcuts around every page. */
 export function AppShell({ children }: { children: ReactNode }) {
@@ -23,6 +30,10 @@ export function AppShell({ children }: { children: ReactNode }) {
     openShortcuts: () => setShortcuts(true),
     toggleRail: () => setNarrow(!narrow),
   });
+  useEffect(() => {
+    const timer = setTimeout(() => void Promise.allSettled([loadPalette(), loadShortcuts()]), REST_MS);
+    return () => clearTimeout(timer);
+  }, []);
   const fills = path.startsWith("/chat");
 
   return (
@@ -47,8 +58,11 @@ export function AppShell({ children }: { children: ReactNode }) {
           {children}
         </main>
       </div>
-      <CommandPalette open={palette} onOpenChange={setPalette} onShortcuts={() => setShortcuts(true)} />
-      <ShortcutsDialog open={shortcuts} onOpenChange={setShortcuts} />
+      <Connection />
+      {palette ? (
+        <CommandPalette open onOpenChange={setPalette} onShortcuts={() => setShortcuts(true)} />
+      ) : null}
+      {shortcuts ? <ShortcutsDialog open onOpenChange={setShortcuts} /> : null}
     </div>
   );
 }
@@ -59,20 +73,18 @@ export function Page({
   note,
   actions,
   children,
-  className,
 }: {
   title: ReactNode;
   note?: ReactNode;
   actions?: ReactNode;
   children: ReactNode;
-  className?: string;
 }) {
   return (
-    <div className={cn("mx-auto w-full max-w-[1400px] px-4 pt-5 pb-12 sm:px-8 sm:pt-7", className)}>
-      <div className="mb-5 flex flex-wrap items-start justify-between gap-x-4 gap-y-3">
+    <div className="mx-auto flex w-full max-w-[1400px] flex-col gap-4 px-4 pt-5 pb-12 sm:px-8 sm:pt-7">
+      <div className="mb-1 flex flex-wrap items-start justify-between gap-x-4 gap-y-3">
         <div className="min-w-0">
           <h1 className="text-xl font-semibold tracking-tight break-words">{title}</h1>
-          {note ? <div className="text-base text-muted">{note}</div> : null}
+          {note ? <div className="mt-0.5 text-base text-muted">{note}</div> : null}
         </div>
         {actions ? <div className="flex flex-wrap items-center gap-2">{actions}</div> : null}
       </div>

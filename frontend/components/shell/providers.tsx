@@ -5,7 +5,6 @@ import { ThemeProvider, useTheme } from "next-themes";
 import { type ReactNode, useState } from "react";
 import { Toaster } from "sonner";
 
-import { TipProvider } from "@/components/ui/tooltip";
 import { shouldRetry, useLiveRuns } from "@/lib/queries";
 
 export function makeQueryClient(): QueryClient {
@@ -22,11 +21,9 @@ export function Providers({ children }: { children: ReactNode }) {
   return (
     <ThemeProvider attribute="class" defaultTheme="system" enableSystem disableTransitionOnChange>
       <QueryClientProvider client={client}>
-        <TipProvider delayDuration={300}>
-          <LiveRuns />
-          {children}
-          <Toasts />
-        </TipProvider>
+        <LiveRuns />
+        {children}
+        <Toasts />
       </QueryClientProvider>
     </ThemeProvider>
   );

@@ -5,7 +5,7 @@ import Link from "next/link";
 import { usePathname } from "next/navigation";
 
 import { Tip } from "@/components/ui/tooltip";
-import { useHealth, useStreamStatus } from "@/lib/queries";
+import { useConnectionLost, useHealth } from "@/lib/queries";
 import { cn } from "@/lib/utils";
 
 import { Logo } from "./logo";
@@ -88,18 +88,12 @@ export function Rail({
 
 function ServerState({ narrow }: { narrow: boolean }) {
   const health = useHealth();
-  const stream = useStreamStatus();
-  const lost = health.isError || stream === "lost";
+  const lost = useConnectionLost();
   const words = lost ? "Not connected" : health.data ? `Version ${health.data.version}` : "Connecting";
   return (
     <div
       role="status"
       aria-label={lost ? "The program does not answer; trying again" : "Connected to the program"}
-      title={
-        lost
-          ? "The program does not answer. Start it with `make run`; this page goes on by itself."
-          : undefined
-      }
       className="flex h-8 items-center gap-2.5 px-2.5 text-sm text-muted"
     >
       <span className="grid size-4 place-items-center" aria-hidden>

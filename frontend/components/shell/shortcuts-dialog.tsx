@@ -1,6 +1,7 @@
 "use client";
 
 import { Dialog, DialogContent } from "@/components/ui/dialog";
+import { Kbd } from "@/components/ui/kbd";
 
 import { PLACES } from "./navigation";
 
@@ -59,13 +60,5 @@ export function ShortcutsDialog({
         </div>
       </DialogContent>
     </Dialog>
-  );
-}
-
-export function Kbd({ children }: { children: string }) {
-  return (
-    <kbd className="inline-grid h-5 min-w-5 place-items-center rounded-sm border border-border-strong bg-surface-2 px-1 font-mono text-xs text-muted">
-      {children}
-    </kbd>
   );
 }

@@ -7,15 +7,15 @@ import { Suspense, useState } from "react";
 
 import { Button } from "@/components/ui/button";
 import { Dialog, DialogTrigger, SheetContent } from "@/components/ui/dialog";
+import { Kbd } from "@/components/ui/kbd";
 import { ProgressRing } from "@/components/ui/progress";
 import { useModels, useRun, useRuns } from "@/lib/queries";
-import { shareDone } from "@/lib/run-view";
+import { progressWords, shareDone } from "@/lib/run-view";
 import { isAlive } from "@/lib/types";
 import { runHref } from "@/lib/utils";
 
 import { placeOf } from "./navigation";
 import { Rail } from "./rail";
-import { Kbd } from "./shortcuts-dialog";
 import { ThemeSwitch } from "./theme-switch";
 
 export function TopBar({ onPalette, onShortcuts }: { onPalette: () => void; onShortcuts: () => void }) {
@@ -31,13 +31,14 @@ export function TopBar({ onPalette, onShortcuts }: { onPalette: () => void; onSh
           look="outline"
           size="sm"
           onClick={onPalette}
-          aria-label="Find a page, run, model or action"
+          title="Find a page, run, model or action"
           aria-keyshortcuts="Control+K Meta+K"
           className="mr-1 text-muted max-lg:size-8 max-lg:border-transparent max-lg:bg-transparent max-lg:p-0"
         >
           <Search />
-          <span className="hidden items-center gap-3 lg:flex">
-            Find or do <Kbd>Ctrl K</Kbd>
+          <span className="max-lg:sr-only">Find or do</span>
+          <span className="ml-1 max-lg:hidden" aria-hidden>
+            <Kbd>Ctrl K</Kbd>
           </span>
         </Button>
         <ThemeSwitch />
@@ -124,7 +125,7 @@ function Jobs() {
   const [first] = working;
   if (!first) return null;
   const share = shareDone(first);
-  const words = share === null ? first.progress.message || "starting" : `${Math.floor(100 * share)}%`;
+  const words = progressWords(first) ?? (first.progress.message || "starting");
   return (
     <Link
       href={working.length === 1 ? runHref(first.id) : "/runs/"}
@@ -139,7 +140,7 @@ function Jobs() {
       <span className="hidden max-w-40 truncate sm:inline">
         {working.length === 1 ? first.name : `${working.length} runs`}
       </span>
-      {working.length === 1 ? <span className="figures">{words}</span> : null}
+      {working.length === 1 ? <span className="whitespace-nowrap figures">{words}</span> : null}
     </Link>
   );
 }

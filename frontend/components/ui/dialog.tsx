@@ -46,6 +46,12 @@ function CloseButton() {
   );
 }
 
+/** Reading begins at the title, not at the close button. */
+function focusPanel(event: Event): void {
+  event.preventDefault();
+  (event.currentTarget as HTMLElement).focus();
+}
+
 interface ContentProps extends Omit<ComponentProps<typeof Primitive.Content>, "title"> {
   title: ReactNode;
   description?: ReactNode;
@@ -59,8 +65,9 @@ export function DialogContent({ title, description, bare, className, children, .
       <Overlay />
       <Primitive.Content
         {...(description ? {} : { "aria-describedby": undefined })}
+        onOpenAutoFocus={bare ? undefined : focusPanel}
         className={cn(
-          "fixed top-[12vh] left-1/2 z-50 flex max-h-[76vh] w-[calc(100vw-32px)] max-w-lg -translate-x-1/2 flex-col rounded-xl border bg-surface shadow-xl duration-100 data-[state=open]:animate-in data-[state=open]:fade-in-0 data-[state=open]:zoom-in-98",
+          "fixed top-[12vh] left-1/2 z-50 flex max-h-[76vh] w-[calc(100vw-32px)] max-w-lg -translate-x-1/2 flex-col rounded-xl border bg-surface shadow-xl duration-100 outline-none data-[state=open]:animate-in data-[state=open]:fade-in-0 data-[state=open]:zoom-in-98",
           bare ? "" : "gap-4 p-5",
           className,
         )}
@@ -95,8 +102,9 @@ export function SheetContent({
       <Overlay />
       <Primitive.Content
         {...(description ? {} : { "aria-describedby": undefined })}
+        onOpenAutoFocus={focusPanel}
         className={cn(
-          "fixed z-50 flex flex-col gap-4 overflow-y-auto bg-surface p-5 shadow-xl duration-150 data-[state=closed]:animate-out data-[state=open]:animate-in",
+          "fixed z-50 flex flex-col gap-4 overflow-y-auto bg-surface p-5 shadow-xl duration-150 outline-none data-[state=closed]:animate-out data-[state=open]:animate-in",
           sides[side],
           className,
         )}

@@ -1,4 +1,5 @@
-import type { ComponentProps, ReactNode } from "react";
+import { ChevronDown } from "lucide-react";
+import type { ComponentProps, CSSProperties, ReactNode } from "react";
 
 import { cn } from "@/lib/utils";
 
@@ -12,9 +13,12 @@ export function Input({ className, ...props }: ComponentProps<"input">) {
 /** The platform's own select: best on phones and for screen readers. */
 export function Select({ className, children, ...props }: ComponentProps<"select">) {
   return (
-    <select className={cn(BOX, "h-9 min-w-0 truncate pr-8 pl-3", className)} {...props}>
-      {children}
-    </select>
+    <span className={cn("relative inline-flex min-w-0", className)}>
+      <select className={cn(BOX, "h-9 w-full min-w-0 appearance-none truncate pr-8 pl-3")} {...props}>
+        {children}
+      </select>
+      <ChevronDown aria-hidden className="pointer-events-none absolute top-2.5 right-2.5 size-4 text-muted" />
+    </span>
   );
 }
 
@@ -47,6 +51,26 @@ export function Field({
 }
 
 /** A slider of the platform in the accent colour. */
-export function Range({ className, ...props }: Omit<ComponentProps<"input">, "type">) {
-  return <input type="range" className={cn("h-5 w-full min-w-0 accent-accent", className)} {...props} />;
+export function Range({
+  min,
+  max,
+  value,
+  ...props
+}: Omit<ComponentProps<"input">, "type" | "min" | "max" | "value"> & {
+  min: number;
+  max: number;
+  value: number;
+}) {
+  const share = max > min ? (value - min) / (max - min) : 1;
+  return (
+    <input
+      type="range"
+      min={min}
+      max={max}
+      value={value}
+      className="slider w-full min-w-0"
+      style={{ "--share": Math.min(1, Math.max(0, share)) } as CSSProperties}
+      {...props}
+    />
+  );
 }

@@ -1,33 +1,76 @@
 "use client";
 
-import { Tooltip as Primitive } from "radix-ui";
-import type { ReactNode } from "react";
+import { cloneElement, type ReactElement, type ReactNode, useEffect, useId, useState } from "react";
+import { createPortal } from "react-dom";
 
-/** A few words on hover and on focus; never the only place where something is said. */
+const DELAY_MS = 300;
+const GAP = 6;
+const HALF = 136; // half of the widest bubble, and a margin to the window's edge
+
+/** A few words on hover, focus and tap; never the only place where something is said. */
 export function Tip({
   text,
   children,
   side = "bottom",
 }: {
   text: ReactNode;
-  children: ReactNode;
-  side?: "top" | "bottom" | "left" | "right";
+  children: ReactElement<{ "aria-describedby"?: string }>;
+  side?: "bottom" | "right";
 }) {
+  const id = useId();
+  const [target, setTarget] = useState<Element | null>(null);
+  const [open, setOpen] = useState(false);
+  const hide = () => {
+    setTarget(null);
+    setOpen(false);
+  };
+  useEffect(() => {
+    if (!target) return undefined;
+    const timer = setTimeout(() => setOpen(true), DELAY_MS);
+    const onKey = (event: KeyboardEvent) => event.key === "Escape" && hide();
+    window.addEventListener("keydown", onKey);
+    window.addEventListener("scroll", hide, true);
+    return () => {
+      clearTimeout(timer);
+      window.removeEventListener("keydown", onKey);
+      window.removeEventListener("scroll", hide, true);
+    };
+  }, [target]);
+  const box = open ? target?.getBoundingClientRect() : undefined;
   return (
-    <Primitive.Root>
-      <Primitive.Trigger asChild>{children}</Primitive.Trigger>
-      <Primitive.Portal>
-        <Primitive.Content
-          side={side}
-          sideOffset={6}
-          collisionPadding={8}
-          className="z-50 max-w-64 rounded-md bg-foreground px-2 py-1 text-xs text-background data-[state=delayed-open]:animate-in data-[state=delayed-open]:fade-in-0"
-        >
-          {text}
-        </Primitive.Content>
-      </Primitive.Portal>
-    </Primitive.Root>
+    <span
+      className="contents"
+      onPointerOver={(event) => event.pointerType === "mouse" && setTarget(event.target as Element)}
+      onPointerLeave={hide}
+      onFocus={(event) => setTarget(event.target)}
+      onBlur={hide}
+      onClick={(event) => {
+        setTarget(event.target as Element);
+        setOpen(true);
+      }}
+    >
+      {cloneElement(children, { "aria-describedby": box ? id : undefined })}
+      {box
+        ? createPortal(
+            <span
+              id={id}
+              role="tooltip"
+              className="pointer-events-none fixed z-50 w-max max-w-64 rounded-md bg-foreground px-2 py-1 text-xs text-background"
+              style={
+                side === "right"
+                  ? { left: box.right + GAP, top: box.top + box.height / 2, translate: "0 -50%" }
+                  : {
+                      left: `clamp(${HALF}px, ${box.left + box.width / 2}px, calc(100vw - ${HALF}px))`,
+                      top: box.bottom + GAP,
+                      translate: "-50% 0",
+                    }
+              }
+            >
+              {text}
+            </span>,
+            document.body,
+          )
+        : null}
+    </span>
   );
 }
-
-export const TipProvider = Primitive.Provider;

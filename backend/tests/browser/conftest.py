@@ -1,0 +1,257 @@
+"""A real server on a free port, Chromium, and tabs that report every fault of the page."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+RECIPES = Path(__file__).with_name("recipes")
+AXE = REPOSITORY / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
+expect.set_options(timeout=15_000)  # several times what a busy machine needs
+ALIVE = ("queued", "running", "stopping")
+
+
+def until(holds: Callable[[], Any], what: str, seconds: float = 60, every: float = 0.1) -> Any:
+    """Ask again until the answer is true; fail in words when it never is."""
+    end = time.monotonic() + seconds
+    while not (answer := holds()):
+        if time.monotonic() > end:
+            pytest.fail(f"waited {seconds:.0f} s in vain: {what}")
+        time.sleep(every)
+    return answer
+
+
+class Server:
+    """``llmp serve`` with a workspace of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Server:
+        """Start it and wait until it answers."""
+        environment = {
+            **os.environ,
+            "LLMP_WORKSPACE": str(self.folder / "workspace"),
+            "LLMP_RECIPES_DIR": str(RECIPES),
+            "OMP_NUM_THREADS": "1",
+        }
+        command = [str(Path(sys.executable).with_name("llmp")), "serve", "--port", str(self.port)]
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+        def answers() -> bool:
+            if self.process is not None and self.process.poll() is not None:
+                pytest.fail(f"the server ended: {(self.folder / 'server.log').read_text()}")
+            with contextlib.suppress(OSError):
+                self.ask("GET", "/api/v1/health")
+                return True
+            return False
+
+        until(answers, "the server answers")
+        return self
+
+    def stop(self) -> None:
+        """Stop it; runs go on."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Send one request and return the JSON of its answer."""
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return the runs, newest first."""
+        found: list[dict[str, Any]] = self.ask("GET", "/api/v1/runs")["runs"]
+        return found
+
+    def start_quickstart(self) -> str:
+        """Start the short quickstart and return its run's id."""
+        recipe = self.ask("GET", "/api/v1/recipes/quickstart")
+        body = {"stage": "recipe", "name": recipe["title"], "config": recipe["config"]}
+        run_id: str = self.ask("POST", "/api/v1/runs", body)["id"]
+        return run_id
+
+    def end_runs(self) -> None:
+        """Stop what still runs, by force where it does not listen."""
+        for run in self.runs():
+            if run["state"] in ALIVE:
+                with contextlib.suppress(urllib.error.HTTPError):
+                    self.ask("POST", f"/api/v1/runs/{run['id']}/stop")
+        end = time.monotonic() + 20
+        while alive := [run for run in self.runs() if run["state"] in ALIVE]:
+            if time.monotonic() > end:
+                for run in alive:
+                    if run["pid"]:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(run["pid"], signal.SIGKILL)
+                return
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's path; without one the tests are skipped, in capitals."""
+    spec = importlib.util.spec_from_file_location(
+        "ensure_browser", REPOSITORY / "tools" / "ensure_browser.py"
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: str | None = module.find()
+    if found is None:
+        pytest.skip("NO BROWSER: the web app was NOT tested. Install chromium or set LLMP_CHROMIUM.")
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(chromium: str) -> dict[str, Any]:
+    return {"executable_path": chromium, "args": ARGUMENTS}
+
+
+@pytest.fixture(scope="session")
+def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the built web app."""
+    from llm_playground.api.settings import web_folder
+
+    if web_folder() is None:
+        pytest.skip("NO WEB APP: it is not built, so it was NOT tested. Build it with `make web`.")
+    started = Server(tmp_path_factory.mktemp("browser")).start()
+    yield started
+    started.end_runs()
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def finished(server: Server) -> dict[str, Any]:
+    """A finished quickstart of that server; made here where no test has made one yet."""
+
+    def found() -> dict[str, Any] | None:
+        return next((run for run in server.runs() if run["output"] and run["state"] == "finished"), None)
+
+    if (run := found()) is None:
+        until(lambda: not any(run["state"] in ALIVE for run in server.runs()), "no other run is at work")
+        started = server.start_quickstart()
+        until(lambda: server.ask("GET", f"/api/v1/runs/{started}")["state"] not in ALIVE, "it ends", 150, 0.5)
+        run = found()
+        assert run is not None, server.ask("GET", f"/api/v1/runs/{started}")["error"]
+    return run
+
+
+@dataclass
+class Tab:
+    """One page, with what went wrong on it."""
+
+    page: Page
+    url: str
+    faults: list[str] = field(default_factory=list)
+    expected: tuple[str, ...] = ()
+    """Parts of faults that belong to the test."""
+
+    def go(self, path: str) -> Page:
+        """Open a page of the app and wait until it has settled."""
+        self.page.goto(self.url + path)
+        self.page.wait_for_load_state("load")
+        return self.page
+
+    def unexpected(self) -> list[str]:
+        """Return the faults that no test asked for."""
+        return [fault for fault in self.faults if not any(part in fault for part in self.expected)]
+
+
+@pytest.fixture
+def open_tab(browser: Browser, server: Server) -> Iterator[Callable[..., Tab]]:
+    """Opens tabs; each must end without console errors, crashes or requests to other hosts."""
+    tabs: list[Tab] = []
+
+    def make(width: int = 1440, height: int = 900, theme: str = "light") -> Tab:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"
+        )
+        context.set_default_timeout(30_000)
+        tab = Tab(context.new_page(), server.url)
+        tab.page.on("pageerror", lambda error: tab.faults.append(f"error: {error}"))
+        tab.page.on(
+            "console", lambda said: said.type == "error" and tab.faults.append(f"console: {said.text}")
+        )
+        tab.page.on(
+            "request",
+            lambda sent: urlparse(sent.url).hostname not in ("127.0.0.1", None)
+            and tab.faults.append(f"other host: {sent.url}"),
+        )
+        tabs.append(tab)
+        return tab
+
+    yield make
+    faults = [fault for tab in tabs for fault in tab.unexpected()]
+    for tab in tabs:
+        tab.page.context.close()
+    assert faults == []
+
+
+@pytest.fixture
+def tab(open_tab: Callable[..., Tab]) -> Tab:
+    """A tab in the usual size and theme."""
+    return open_tab()
+
+
+@pytest.fixture(scope="session")
+def audit() -> Callable[[Page], list[str]]:
+    """Runs axe-core on a page and returns what is serious or critical."""
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed (make setup)")
+    source = AXE.read_text()
+
+    def run(page: Page) -> list[str]:
+        page.evaluate(source)
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{item['id']} ({item['impact']}): {[node['html'][:160] for node in item['nodes']]}"
+            for item in found["violations"]
+            if item["impact"] in ("serious", "critical")
+        ]
+
+    return run

@@ -1,0 +1,173 @@
+import { screen, within } from "@testing-library/react";
+import type uPlot from "uplot";
+
+import LineChart, { type ChartLine, drawnOf, tickTexts } from "@/components/runs/line-chart";
+import { save } from "@/lib/download";
+
+import { open } from "./page";
+
+const charts = vi.hoisted(
+  () =>
+    [] as {
+      options: uPlot.Options;
+      data: unknown;
+      alive: boolean;
+      setCursor: (place: number | null) => void;
+    }[],
+);
+vi.mock("uplot", () => ({
+  default: class {
+    cursor: { idx: number | null } = { idx: null };
+    alive = true;
+    constructor(
+      readonly options: uPlot.Options,
+      public data: unknown[],
+    ) {
+      charts.push(this as never);
+    }
+    setData(data: unknown[]) {
+      this.data = data;
+    }
+    setSize() {}
+    destroy() {
+      this.alive = false;
+    }
+    setCursor(place: number | null) {
+      this.cursor.idx = place;
+      for (const hook of this.options.hooks?.setCursor ?? []) hook?.(this as never);
+    }
+  },
+}));
+vi.mock("@/lib/download", () => ({ save: vi.fn() }));
+
+const line = (changes: Partial<ChartLine> = {}): ChartLine => ({
+  name: "train/loss",
+  label: "Train",
+  colour: "--chart-1",
+  curve: { steps: [0, 10, 20], values: [4, 3, 2] },
+  ghosts: [],
+  ...changes,
+});
+const validation = line({
+  name: "val/loss",
+  label: "Validation",
+  curve: { steps: [10], values: [3.5] },
+  points: true,
+});
+const chart = (lines: ChartLine[], more: object = {}) =>
+  open("/", <LineChart title="Loss" file="run-loss" lines={lines} version={1} height={200} {...more} />);
+
+beforeEach(() => void charts.splice(0));
+
+describe("what is drawn", () => {
+  test("ghosts lie under raw lines, those under the lines that count", () => {
+    const ghost = { steps: [20, 30], values: [2, 1] };
+    const drawn = drawnOf([line({ smoothing: 0.5, ghosts: [ghost] }), validation], false);
+    expect(drawn.map((item) => `${item.kind} ${item.label}`)).toEqual([
+      "ghost Train",
+      "raw Train",
+      "line Train",
+      "line Validation",
+    ]);
+    expect(drawn[1]?.curve.values).toEqual([4, 3, 2]);
+    expect(drawn[2]?.curve.values[0]).toBe(4);
+    expect(drawn[2]?.curve.values[2]).toBeGreaterThan(2);
+  });
+
+  test("a logarithmic axis begins after step zero", () => {
+    expect(drawnOf([line()], true)[0]?.curve).toEqual({ steps: [10, 20], values: [3, 2] });
+    expect(drawnOf([line({ curve: { steps: [0], values: [1] } })], true)[0]?.curve.steps).toEqual([]);
+  });
+
+  test("lines with different steps reach the chart on one axis", () => {
+    chart([line(), validation]);
+    expect(charts.at(-1)?.data).toEqual([
+      [0, 10, 20],
+      [4, 3, 2],
+      [undefined, 3.5, undefined],
+    ]);
+  });
+
+  test.each([
+    [
+      [0, 5000, 10_000],
+      ["0", "5k", "10k"],
+    ],
+    [
+      [1000, 2500],
+      ["1,000", "2,500"],
+    ],
+    [
+      [0, 0.0005, 0.001],
+      ["0", "5e-4", "0.001"],
+    ],
+    [
+      [1.5, 2],
+      ["1.5", "2"],
+    ],
+  ])("the ticks %j read %j", (ticks, texts) => expect(tickTexts(ticks)).toEqual(texts));
+});
+
+test("the picture says its newest values in words", () => {
+  chart([line(), validation]);
+  expect(screen.getByRole("img")).toHaveAccessibleName(/^Loss: Train 2.000, Validation 3.500 at step 20\./);
+});
+
+test("the legend follows the cursor, with the newest value where a line has none there", () => {
+  chart([line(), validation]);
+  const legend = () => screen.getByText("Train").parentElement?.parentElement;
+  expect(legend()).toHaveTextContent(/^TrainValidation$/);
+  screen.getByRole("img");
+  charts.at(-1)?.setCursor(2);
+  return vi.waitFor(() => expect(legend()).toHaveTextContent("Train2.000Validation3.500step 20"));
+});
+
+test("the table has the same numbers, a dash where there is none", async () => {
+  const { user } = chart([line(), validation]);
+  await user.click(screen.getByRole("button", { name: "Loss as a table" }));
+  const rows = within(screen.getByRole("region", { name: "Loss, table" })).getAllByRole("row");
+  expect(rows.map((row) => row.textContent)).toEqual([
+    "StepTrainValidation",
+    "04.000–",
+    "103.0003.500",
+    "202.000–",
+  ]);
+  expect(charts.every((item) => !item.alive)).toBe(true);
+});
+
+test("a long curve's table is thinned, yet keeps the last step and every validation", async () => {
+  const steps = Array.from({ length: 1000 }, (_, step) => step);
+  const long = line({ curve: { steps, values: steps } });
+  const rare = { ...validation, curve: { steps: [501], values: [3.5] } };
+  const { user } = chart([long, rare]);
+  await user.click(screen.getByRole("button", { name: "Loss as a table" }));
+  const first = screen.getAllByRole("row").map((row) => row.querySelector("td")?.textContent);
+  expect(first.length).toBeLessThan(70);
+  expect(first).toContain("501");
+  expect(first.at(-1)).toBe("999");
+});
+
+test("the numbers are saved as they are, not smoothed", async () => {
+  const { user } = chart([line({ smoothing: 0.9 }), validation]);
+  await user.click(screen.getByRole("button", { name: "Save Loss" }));
+  await user.click(await screen.findByRole("menuitem", { name: "Numbers (CSV)" }));
+  const [blob, name] = vi.mocked(save).mock.calls[0] ?? [];
+  expect(name).toBe("run-loss.csv");
+  expect(await blob?.text()).toBe("step,train/loss,val/loss\n0,4,\n10,3,3.5\n20,2,\n");
+});
+
+test("smoothing goes round its weights, and log steps are toggled", async () => {
+  const [onSmoothing, onLogX] = [vi.fn(), vi.fn()];
+  const { user } = chart([line()], { onSmoothing, onLogX, smoothing: 0.9 });
+  await user.click(screen.getByRole("button", { name: "Smooth 0.9" }));
+  expect(onSmoothing).toHaveBeenCalledExactlyOnceWith(0.97);
+  await user.click(screen.getByRole("button", { name: "Log steps" }));
+  expect(onLogX).toHaveBeenCalledExactlyOnceWith(true);
+});
+
+test("without values it says why, and nothing can be saved", () => {
+  chart([line({ curve: { steps: [], values: [] } })], { empty: "The first values come after a few steps." });
+  expect(screen.getByText("The first values come after a few steps.")).toBeVisible();
+  expect(screen.getByRole("button", { name: "Save Loss" })).toBeDisabled();
+  expect(charts).toHaveLength(0);
+});

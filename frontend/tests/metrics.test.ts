@@ -1,0 +1,114 @@
+import { alignCurves, lowerBound, MetricStore, smooth, toCsv } from "@/lib/metrics";
+import type { MetricRow, Metrics, Series } from "@/lib/types";
+
+const series = (step: number[], value: (number | null)[], segment = step.map(() => 0)): Series => ({
+  step,
+  value,
+  min: value,
+  max: value,
+  segment,
+  points: step.length,
+});
+const loaded = (
+  curves: Record<string, Series>,
+  cursor: number,
+  ghosts: Record<string, Series> = {},
+): Metrics => ({ names: Object.keys(curves), series: curves, ghosts, latest: {}, cursor });
+const row = (
+  id: number,
+  step: number,
+  value: number | null,
+  segment = 0,
+  name = "train/loss",
+): MetricRow => ({
+  id,
+  step,
+  name,
+  value,
+  segment,
+});
+
+describe("MetricStore", () => {
+  test("a row that came before the answer it belongs to is kept once", () => {
+    const store = new MetricStore();
+    store.add([row(1, 1, 3), row(2, 2, 2.5), row(3, 3, 2)]);
+    store.load(loaded({ "train/loss": series([1, 2], [3, 2.5]) }, 2));
+    store.add([row(3, 3, 2)]);
+    expect(store.curve("train/loss")).toEqual({ steps: [1, 2, 3], values: [3, 2.5, 2] });
+  });
+
+  test("rows out of order find their place", () => {
+    const store = new MetricStore();
+    store.add([row(1, 1, 3), row(3, 5, 1), row(2, 3, 2)]);
+    expect(store.curve("train/loss").steps).toEqual([1, 3, 5]);
+  });
+
+  test("a new attempt overwrites from its first step; the old end stays as a ghost", () => {
+    const store = new MetricStore();
+    store.load(loaded({ "train/loss": series([10, 20, 30, 40], [4, 3, 2, 1]) }, 4));
+    store.add([row(5, 30, 2.2, 1), row(6, 40, 1.9, 1), row(7, 50, 9, 0)]);
+    expect(store.curve("train/loss")).toEqual({ steps: [10, 20, 30, 40], values: [4, 3, 2.2, 1.9] });
+    expect(store.ghosts("train/loss")).toEqual([{ steps: [30, 40], values: [2, 1] }]);
+  });
+
+  test("ghosts of the answer are one curve an attempt", () => {
+    const store = new MetricStore();
+    const ghosts = { "train/loss": series([10, 20, 15, 20], [3, 2, 2.6, 2.4], [0, 0, 1, 1]) };
+    store.load(loaded({ "train/loss": series([5], [4], [2]) }, 9, ghosts));
+    expect(store.ghosts("train/loss")).toEqual([
+      { steps: [10, 20], values: [3, 2] },
+      { steps: [15, 20], values: [2.6, 2.4] },
+    ]);
+  });
+
+  test("the latest value is the newest finite one", () => {
+    const store = new MetricStore();
+    store.add([row(1, 1, 3), row(2, 2, null)]);
+    expect(store.latest("train/loss")).toBe(3);
+    expect(store.latest("val/loss")).toBeNull();
+  });
+
+  test("a burst of rows is told to the page once", () => {
+    vi.useFakeTimers();
+    const store = new MetricStore();
+    const told = vi.fn();
+    store.watch(told);
+    for (let step = 0; step < 50; step += 1) store.add([row(step, step, 1)]);
+    expect(told).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1_000);
+    expect(told).toHaveBeenCalledOnce();
+    expect(store.version()).toBe(1);
+    vi.useRealTimers();
+  });
+});
+
+describe("curves", () => {
+  test("smoothing starts at the first value, keeps a constant and leaves gaps", () => {
+    expect(smooth([2, null, 2, 2], 0.9).map((value) => value && +value.toFixed(9))).toEqual([2, null, 2, 2]);
+    const [first, second] = smooth([4, 0], 0.5);
+    expect(first).toBe(4);
+    expect(second).toBeCloseTo(4 / 3); // (0.5 * 0.5 * 4) / (0.5 * 0.5 + 0.5)
+    expect(smooth([1, 2], 0)).toEqual([1, 2]);
+  });
+
+  test("curves with different steps share one axis; a gap is not a missing point", () => {
+    const curves = [
+      { steps: [1, 3], values: [5, null] },
+      { steps: [2, 3], values: [7, 8] },
+    ];
+    expect(alignCurves(curves)).toEqual([
+      [1, 2, 3],
+      [5, undefined, null],
+      [undefined, 7, 8],
+    ]);
+    expect(toCsv(["train/loss", "val/loss"], curves)).toBe("step,train/loss,val/loss\n1,5,\n2,,7\n3,,8\n");
+  });
+
+  test("lowerBound agrees with a plain search", () => {
+    const steps = [1, 4, 4, 9];
+    for (let step = 0; step <= 10; step += 1) {
+      const plain = steps.findIndex((item) => item >= step);
+      expect(lowerBound(steps, step)).toBe(plain < 0 ? steps.length : plain);
+    }
+  });
+});
