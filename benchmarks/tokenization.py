@@ -1,8 +1,8 @@
 """Encoding beside ``tiktoken`` and ``tokenizers`` on one thread: prose, code and text that is not ASCII.
 
-The texts are the documentation and the source inside the running Python, so that every machine has them, and
-the vocabulary is learned from both. "Empty cache" begins with no piece known; "warm" has met every piece once,
-as in a long-running server or the second megabyte of a corpus.
+The texts are the documentation and the source inside the running Python, so that every machine has them; the
+vocabulary is learned from both. "Empty cache" begins with no piece known; "warm" has met every piece once, as
+in a long-running server or the second megabyte of a corpus.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from llm_playground.data.documents import Document
 from llm_playground.data.sources import python_documents, python_sources
 from llm_playground.tokenization import BPETokenizer, inspect_text
 from llm_playground.tokenization.formats.ranks import load_ranks, to_ranks
-from llm_playground.tokenization.splitting import get_pattern
 
 VOCABULARY = 16_384
 PATTERN = "cl100k"
