@@ -29,6 +29,7 @@ from llm_playground.core.config import StageConfig, parse_config
 from llm_playground.core.errors import InputError, NotFoundError
 from llm_playground.core.files import read_json, write_text_atomic
 from llm_playground.tokenization.base import Tokenizer
+from llm_playground.tokenization.pipeline import strict_utf8
 
 if TYPE_CHECKING:
     from llm_playground.core.workspace import Workspace
@@ -239,6 +240,7 @@ def count_tokens(
     if stand_in is not None:
         count = len(stand_in.encode_ordinary(text))
         return TokenCount(count, False, "other tokenizer", f"Counted with another tokenizer; {why}.")
+    strict_utf8(text)
     return TokenCount(
         math.ceil(len(text) / CHARACTERS_PER_TOKEN),
         False,

@@ -154,6 +154,10 @@ class HFTokenizer:
         name = name.removeprefix("hub:")
 
         def fetch(file: str) -> Path | None:
+            try:  # what is in the cache needs no network, and no waiting for one
+                return Path(hf_hub_download(name, file, revision=revision, local_files_only=True))
+            except LocalEntryNotFoundError:
+                pass
             try:
                 return Path(hf_hub_download(name, file, revision=revision))
             except LocalEntryNotFoundError:  # offline: a kind of EntryNotFoundError, so it comes first
@@ -296,7 +300,8 @@ class HFTokenizer:
         The others are given names that no text holds, in the model's vocabulary too, as a Unigram or
         WordLevel model would still find them there. In a BPE vocabulary merges decide and keep their names.
         """
-        if allowed not in self._variants:
+        found = self._variants.get(allowed)
+        if found is None:
             data = json.loads(self._json)
             mark = f"\U0010fffe{secrets.token_hex(8)}"
             barred = {
@@ -315,12 +320,12 @@ class HFTokenizer:
                 if item["special"]:
                     item["special"] = item["content"] not in allowed
                 item["content"] = barred.get(item["content"], item["content"])
-            while len(self._variants) >= _VARIANTS:
-                del self._variants[next(iter(self._variants))]
-            backend = _build(json.dumps(data), self._name)
-            backend.encode_special_tokens = True
-            self._variants[allowed] = backend
-        return self._variants[allowed]
+            found = _build(json.dumps(data), self._name)
+            found.encode_special_tokens = True
+            for oldest in list(self._variants)[: max(0, len(self._variants) + 1 - _VARIANTS)]:
+                self._variants.pop(oldest, None)  # another thread may have been quicker
+            self._variants[allowed] = found
+        return found
 
     def token_bytes(self, token: int) -> bytes:
         """Return the bytes of one id (an added token's text in UTF-8).

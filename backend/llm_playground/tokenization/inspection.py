@@ -116,9 +116,11 @@ def inspect_text(
     if merges and isinstance(tokenizer, BPETokenizer):
         trace: list[PieceTrace] = []
         tokenizer.encode(text, allowed_special, (), trace=trace)
-        numbers = {item: number for number, item in enumerate(dict.fromkeys(trace))}
-        pieces = [_piece(tokenizer, item) for item in numbers]
-        places = iter([(numbers[item], not at) for item in trace for at in range(len(item.ids))])
+        # Within a text a piece that recurs is one and the same object, so that identity tells them apart.
+        different = {id(item): item for item in trace}
+        numbers = {key: number for number, key in enumerate(different)}
+        pieces = [_piece(tokenizer, item) for item in different.values()]
+        places = iter([(numbers[id(item)], not at) for item in trace for at in range(len(item.ids))])
         added = tokenizer.added.by_id
         owners = [(None, True) if span.id in added else next(places) for span in spans]
         known = tokenizer.split_pattern

@@ -103,7 +103,7 @@ class Merger:
         """Merge with a heap over a linked list, so that the work grows as n log n."""
         rank_of, end = self.ranks.__getitem__, len(ids)
         following, preceding = [*range(1, end), -1], list(range(-1, end - 1))
-        alive = bytearray(b"\1") * end
+        alive = _Alive(end)
         heap = [
             (rank, place)
             for place, rank in enumerate(map(rank_of, zip(ids, ids[1:], strict=False)))
@@ -113,13 +113,13 @@ class Merger:
         while heap:
             rank, place = heapq.heappop(heap)
             right = following[place]
-            if not alive[place] or right < 0 or rank_of((ids[place], ids[right])) != rank:
+            if not alive.flags[place] or right < 0 or rank_of((ids[place], ids[right])) != rank:
                 continue  # stale: one of the two has been merged since
             token = self.merged(rank)
             if steps is not None:
-                steps.append(MergeStep(rank, ids[place], ids[right], token, sum(alive[:place])))
+                steps.append(MergeStep(rank, ids[place], ids[right], token, alive.before(place)))
             ids[place] = token
-            alive[right] = 0
+            alive.remove(right, steps is not None)
             after = following[place] = following[right]
             if after >= 0:
                 preceding[after] = place
@@ -131,4 +131,28 @@ class Merger:
                 before_rank = rank_of((ids[before], token))
                 if before_rank != NEVER:
                     heapq.heappush(heap, (before_rank, before))
-        return [token for token, kept in zip(ids, alive, strict=True) if kept]
+        return [token for token, kept in zip(ids, alive.flags, strict=True) if kept]
+
+
+class _Alive:
+    """Which symbols are left, and how many of them stand before a place (a Fenwick tree, Fenwick 1994)."""
+
+    def __init__(self, count: int) -> None:
+        self.flags = bytearray(b"\1") * count
+        self._sums = [place & -place for place in range(count + 1)]
+
+    def remove(self, place: int, counted: bool) -> None:
+        """Take a symbol away; ``counted``: :meth:`before` will be asked for."""
+        self.flags[place] = 0
+        place += 1
+        while counted and place < len(self._sums):
+            self._sums[place] -= 1
+            place += place & -place
+
+    def before(self, place: int) -> int:
+        """Return the number of symbols left before a place."""
+        total = 0
+        while place:
+            total += self._sums[place]
+            place &= place - 1
+        return total

@@ -174,6 +174,13 @@ def test_a_sentencepiece_vocabulary_by_its_scores(tmp_path: Path) -> None:
     assert mine.bos_id == 1
     for text in TEXTS:
         assert mine.encode(text, "all") == theirs.encode(text, add_special_tokens=False).ids, repr(text)
+    mine.save(tmp_path / "saved")
+    again = Tokenizer.from_file(str(tmp_path / "saved" / "tokenizer.json"))
+    reread = load_tokenizer(tmp_path / "saved")
+    for text in TEXTS:
+        expected = mine.encode(text, "all")
+        assert again.encode(text, add_special_tokens=False).ids == expected, repr(text)
+        assert reread.encode(text, "all") == expected
 
 
 def test_a_wordpiece_vocabulary_comes_through_the_library(tmp_path: Path) -> None:

@@ -139,6 +139,16 @@ def test_the_work_on_long_pieces_grows_no_worse_than_n_log_n(text: bytes) -> Non
     assert counts[1] < 10 * 1.5 * counts[0]
 
 
+def test_the_path_of_a_long_piece_is_told_as_it_was_taken(tokenizer: BPETokenizer) -> None:
+    trace: list[PieceTrace] = []
+    tokenizer.encode("the" * 5_000, (), (), trace=trace)
+    symbols = list(trace[0].symbols)
+    for step in trace[0].steps:
+        assert (symbols[step.place], symbols[step.place + 1]) == (step.left, step.right)
+        symbols[step.place : step.place + 2] = [step.merged]
+    assert tuple(symbols) == trace[0].ids
+
+
 def test_lone_surrogates_are_refused(tokenizer: BPETokenizer) -> None:
     with pytest.raises(InputError, match="surrogate"):
         inspect_text(tokenizer, "a\ud800")

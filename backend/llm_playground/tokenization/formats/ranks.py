@@ -173,18 +173,20 @@ class _Below(JoinedPairs):
 
 
 def all_merges(tokenizer: BPETokenizer) -> list[Pair]:
-    """Return every pair of tokens whose bytes joined are a token, ordered by that token's rank."""
-    tokens = tokenizer.ordinary_tokens
-    ids = {value: token for token, value in tokens.items()}
+    """Return every pair of tokens that joined are a token, ordered by that token's rank."""
+    names = tokenizer.names
+    contents: Mapping[int, bytes] = tokenizer.ordinary_tokens
+    if names:
+        contents = {token: name.encode() for token, name in names.items()}
+    ranks = tokenizer.scores or {token: token for token in contents}
+    ids = {value: token for token, value in contents.items()}
     merges: list[Pair] = []
-    for token in sorted(tokens):
-        value = tokens[token]
-        found = [
-            (left, right)
-            for cut in range(1, len(value))
-            if (left := ids.get(value[:cut])) is not None and (right := ids.get(value[cut:])) is not None
-        ]
-        merges += sorted(found)
+    for token in sorted(ranks, key=ranks.__getitem__):
+        value = contents[token]
+        # -1 stands for no token, and has no rank.
+        parts = ((ids.get(value[:cut], -1), ids.get(value[cut:], -1)) for cut in range(1, len(value)))
+        found = [(left, right) for left, right in parts if left in ranks and right in ranks]
+        merges += sorted(found, key=lambda pair: (ranks[pair[0]], ranks[pair[1]]))
     return merges
 
 
