@@ -416,6 +416,214 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tokenization/tokenizers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Tokenizers
+         * @description List the tokenizers, and the models that hold one: newest first, built-in ones last.
+         */
+        get: operations["list_tokenizers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokenization/encode": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Encode
+         * @description Turn a text into token ids; with `inspect` each token is explained.
+         */
+        post: operations["encode_text"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokenization/decode": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decode
+         * @description Turn token ids into text.
+         */
+        post: operations["decode_ids"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokenization/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Compare
+         * @description Cut one text with 2 to 6 tokenizers and mark the differences; nothing in the text is special.
+         */
+        post: operations["compare_tokenizers"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokenization/analyze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Analyze
+         * @description Measure how a vocabulary covers a text, a data set or the built-in samples, by script and content.
+         */
+        post: operations["analyze_tokenizer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokenization/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Prices
+         * @description Return the price table: the workspace's own, else the one that comes with the program.
+         */
+        get: operations["get_prices"];
+        /**
+         * Put Prices
+         * @description Make a price table the workspace's own.
+         */
+        put: operations["save_prices"];
+        post?: never;
+        /**
+         * Delete Prices
+         * @description Go back to the price table that comes with the program.
+         */
+        delete: operations["reset_prices"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokenization/cost": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cost
+         * @description Estimate what a request costs, and a month of them; counts say whether they are exact, and why.
+         */
+        post: operations["estimate_cost"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokenization/{tokenizer}/trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Trace
+         * @description Return merges of a training in order, each with its count and the pair that was next in line.
+         */
+        get: operations["get_trace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokenization/{tokenizer}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay
+         * @description Cut a text with the first `step` merges of a training only.
+         */
+        post: operations["replay_training"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokenization/{tokenizer}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export
+         * @description Return a tokenizer as a file, after it was read back and gave the same ids for thousands of texts.
+         */
+        get: operations["export_tokenizer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/playground/conversations": {
         parameters: {
             query?: never;
@@ -552,6 +760,36 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AnalyzeRequest
+         * @description Which tokenizer, measured by what; without text and data set by the built-in samples.
+         * @example {
+         *       "tokenizer": "prose"
+         *     }
+         */
+        AnalyzeRequest: {
+            /**
+             * Tokenizer
+             * @description Id of a tokenizer, or of a model that holds one; or `hub:ORG/NAME`. Never a path.
+             */
+            tokenizer: string;
+            /**
+             * Text
+             * @description Measure by this text.
+             */
+            text?: string | null;
+            /**
+             * Dataset
+             * @description Measure by this data set.
+             */
+            dataset?: string | null;
+            /**
+             * Characters
+             * @description Characters of the data set read.
+             * @default 200000
+             */
+            characters?: number;
+        };
         /**
          * Ancestor
          * @description Something that a model was made from.
@@ -770,6 +1008,72 @@ export interface components {
             finish_reason: "stop" | "length";
         };
         /**
+         * CompareRequest
+         * @description Which text, and by which tokenizers.
+         * @example {
+         *       "text": "Hello, world! 👋",
+         *       "tokenizers": [
+         *         "prose",
+         *         "code"
+         *       ]
+         *     }
+         */
+        CompareRequest: {
+            /**
+             * Tokenizers
+             * @description 2 to 6 different ones.
+             */
+            tokenizers: string[];
+            /**
+             * Text
+             * @description At most 200,000 characters.
+             */
+            text: string;
+        };
+        /**
+         * ComparedTokenizer
+         * @description What one tokenizer makes of the text.
+         */
+        ComparedTokenizer: {
+            /** Tokenizer */
+            tokenizer: string;
+            /** Name */
+            name: string;
+            /** Count */
+            count: number;
+            /** Bytes Per Token */
+            bytes_per_token: number | null;
+            /** Characters Per Token */
+            characters_per_token: number | null;
+            /** Tokens */
+            tokens: components["schemas"]["PlacedToken"][];
+            /**
+             * Only Here
+             * @description Indices of tokens that stand where no other has a token.
+             */
+            only_here: number[];
+        };
+        /**
+         * Comparison
+         * @description One text, cut by several tokenizers.
+         */
+        Comparison: {
+            /** Characters */
+            characters: number;
+            /** Bytes */
+            bytes: number;
+            /**
+             * Words
+             * @description Parted by white space.
+             */
+            words: number;
+            /**
+             * Results
+             * @description In the order asked for.
+             */
+            results: components["schemas"]["ComparedTokenizer"][];
+        };
+        /**
          * CompletionMessage
          * @description One message of a request.
          */
@@ -847,6 +1151,262 @@ export interface components {
             conversations: components["schemas"]["ConversationInfo"][];
         };
         /**
+         * CostAnswer
+         * @description What a request costs, and a month of them.
+         */
+        CostAnswer: {
+            /** Provider */
+            provider: string;
+            /** Model */
+            model: string;
+            /** Currency */
+            currency: string;
+            /** As Of */
+            as_of: string;
+            /** Source */
+            source: string;
+            input: components["schemas"]["CountedTokens"];
+            /** Cached Tokens */
+            cached_tokens: number;
+            /** Output Tokens */
+            output_tokens: number;
+            /** Input Cost */
+            input_cost: number;
+            /** Cached Cost */
+            cached_cost: number;
+            /** Output Cost */
+            output_cost: number;
+            /** Request Cost */
+            request_cost: number;
+            /** Batch */
+            batch: boolean;
+            /** Long */
+            long: boolean;
+            /** Requests Per Month */
+            requests_per_month: number | null;
+            /** Monthly Cost */
+            monthly_cost: number | null;
+            /** Monthly Input Tokens */
+            monthly_input_tokens: number | null;
+            /** Monthly Output Tokens */
+            monthly_output_tokens: number | null;
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * CostRequest
+         * @description What is sent (a text or a number of tokens) and what comes back.
+         * @example {
+         *       "cached_share": 0.5,
+         *       "model": "gpt-5-mini",
+         *       "output_tokens": 200,
+         *       "requests_per_month": 10000,
+         *       "text": "Hello, world! 👋",
+         *       "tokenizer": "prose"
+         *     }
+         */
+        CostRequest: {
+            /**
+             * Model
+             * @description Name in the price table, or PROVIDER/NAME.
+             */
+            model: string;
+            /**
+             * Text
+             * @description Input of one request.
+             */
+            text?: string | null;
+            /**
+             * Tokens
+             * @description Its tokens, where you know them.
+             */
+            tokens?: number | null;
+            /**
+             * Output Tokens
+             * @description Expected, thinking included.
+             * @default 0
+             */
+            output_tokens?: number;
+            /**
+             * Cached Share
+             * @description Share of the input read from the cache.
+             * @default 0
+             */
+            cached_share?: number;
+            /**
+             * Batch
+             * @description Use the batch prices.
+             * @default false
+             */
+            batch?: boolean;
+            /**
+             * Requests Per Month
+             * @description Also plan a month.
+             */
+            requests_per_month?: number | null;
+            /**
+             * Tokenizer
+             * @description Counts where the model's own is not at hand.
+             */
+            tokenizer?: string | null;
+        };
+        /**
+         * CountedTokens
+         * @description A number of tokens and how far it can be trusted.
+         */
+        CountedTokens: {
+            /** Tokens */
+            tokens: number;
+            /** Exact */
+            exact: boolean;
+            /**
+             * Method
+             * @enum {string}
+             */
+            method: "own tokenizer" | "other tokenizer" | "characters" | "given";
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * CoverageFigures
+         * @description Counts over some tokens, and the ratios that follow; null where there is nothing to divide.
+         */
+        CoverageFigures: {
+            /** Name */
+            name: string;
+            /** Tokens */
+            tokens: number;
+            /** Bytes */
+            bytes: number;
+            /** Characters */
+            characters: number;
+            /** Words */
+            words: number;
+            /** Single Token Words */
+            single_token_words: number;
+            /** Partial Tokens */
+            partial_tokens: number;
+            /** Unknown Tokens */
+            unknown_tokens: number;
+            /** Distinct Tokens */
+            distinct_tokens: number;
+            /** Shannon Entropy */
+            shannon_entropy: number;
+            /** Renyi Entropy */
+            renyi_entropy: number;
+            /** Vocab Size */
+            vocab_size: number;
+            /** Bytes Per Token */
+            bytes_per_token: number | null;
+            /** Characters Per Token */
+            characters_per_token: number | null;
+            /** Words Per Token */
+            words_per_token: number | null;
+            /** Tokens Per Word */
+            tokens_per_word: number | null;
+            /** Single Token Word Share */
+            single_token_word_share: number | null;
+            /** Byte Fallback Rate */
+            byte_fallback_rate: number | null;
+            /** Unknown Rate */
+            unknown_rate: number | null;
+            /** Shannon Efficiency */
+            shannon_efficiency: number | null;
+            /** Renyi Efficiency */
+            renyi_efficiency: number | null;
+        };
+        /**
+         * CoverageReport
+         * @description How well a vocabulary covers a text.
+         */
+        CoverageReport: {
+            total: components["schemas"]["CoverageFigures"];
+            /**
+             * By Script
+             * @description Unicode scripts, most tokens first.
+             */
+            by_script: components["schemas"]["CoverageFigures"][];
+            /**
+             * By Content
+             * @description Prose, code, numbers and white space.
+             */
+            by_content: components["schemas"]["CoverageFigures"][];
+            /**
+             * Order
+             * @description Of the Rényi entropy.
+             */
+            order: number;
+            /** Used Tokens */
+            used_tokens: number;
+            /** Unused Tokens */
+            unused_tokens: number;
+            /** Used Share */
+            used_share: number | null;
+            /**
+             * Suspicious
+             * @description Found from the tokenizer alone; a token can have several reasons.
+             */
+            suspicious: components["schemas"]["SuspiciousGroup"][];
+        };
+        /**
+         * DecodeRequest
+         * @description Which ids, and by which tokenizer.
+         * @example {
+         *       "ids": [
+         *         40,
+         *         69,
+         *         76,
+         *         76,
+         *         79
+         *       ],
+         *       "tokenizer": "prose"
+         *     }
+         */
+        DecodeRequest: {
+            /**
+             * Tokenizer
+             * @description Id of a tokenizer, or of a model that holds one; or `hub:ORG/NAME`. Never a path.
+             */
+            tokenizer: string;
+            /**
+             * Ids
+             * @description At most 1,000,000.
+             */
+            ids: number[];
+        };
+        /**
+         * DecodedText
+         * @description The text of ids.
+         */
+        DecodedText: {
+            /**
+             * Text
+             * @description With U+FFFD where bytes are no text.
+             */
+            text: string;
+            /** Tokens */
+            tokens: components["schemas"]["DecodedToken"][];
+        };
+        /**
+         * DecodedToken
+         * @description What one id stands for.
+         */
+        DecodedToken: {
+            /** Id */
+            id: number;
+            /** Text */
+            text: string;
+            /**
+             * Bytes
+             * @description In hexadecimal.
+             */
+            bytes: string;
+            /** Special */
+            special: boolean;
+            /** Partial */
+            partial: boolean;
+        };
+        /**
          * Device
          * @description The processor or accelerator.
          */
@@ -873,6 +1433,52 @@ export interface components {
              * @description Whether `POST .../restore` can undo it.
              */
             restorable: boolean;
+        };
+        /**
+         * EncodeRequest
+         * @description Which text, and by which tokenizer.
+         * @example {
+         *       "inspect": true,
+         *       "text": "Hello, world! 👋",
+         *       "tokenizer": "prose"
+         *     }
+         */
+        EncodeRequest: {
+            /**
+             * Tokenizer
+             * @description Id of a tokenizer, or of a model that holds one; or `hub:ORG/NAME`. Never a path.
+             */
+            tokenizer: string;
+            /** Text */
+            text: string;
+            /**
+             * Allowed Special
+             * @description Special tokens that the text may spell; all others are ordinary text.
+             */
+            allowed_special?: "all" | string[];
+            /**
+             * Inspect
+             * @description Also explain every token, of at most 200,000 characters.
+             * @default false
+             */
+            inspect?: boolean;
+        };
+        /**
+         * EncodedText
+         * @description The tokens of a text.
+         */
+        EncodedText: {
+            /** Ids */
+            ids: number[];
+            /** Count */
+            count: number;
+            /** Characters */
+            characters: number;
+            /** Bytes */
+            bytes: number;
+            /** Bytes Per Token */
+            bytes_per_token: number | null;
+            inspection: components["schemas"]["InspectedText"] | null;
         };
         /**
          * ErrorBody
@@ -955,6 +1561,119 @@ export interface components {
             web_app: boolean;
         };
         /**
+         * InspectedMerge
+         * @description One merge within a piece.
+         */
+        InspectedMerge: {
+            /**
+             * Rank
+             * @description Its order in the vocabulary: lower ones come first.
+             */
+            rank: number;
+            /** Left */
+            left: string;
+            /** Right */
+            right: string;
+            /** Merged */
+            merged: string;
+            /**
+             * Place
+             * @description Index of the left one among the piece's symbols at that moment.
+             */
+            place: number;
+        };
+        /**
+         * InspectedPiece
+         * @description One piece that the pattern cut; each different one is listed once.
+         */
+        InspectedPiece: {
+            /** Text */
+            text: string;
+            /**
+             * Branch
+             * @description Which part of the pattern cut it.
+             */
+            branch: string | null;
+            /**
+             * Symbols
+             * @description What the merging began with.
+             */
+            symbols: string[];
+            /** Merges */
+            merges: components["schemas"]["InspectedMerge"][];
+            /**
+             * Whole
+             * @description It was a token and needed no merging.
+             */
+            whole: boolean;
+            /** Tokens */
+            tokens: number[];
+        };
+        /**
+         * InspectedText
+         * @description A text under the glass.
+         */
+        InspectedText: {
+            /** Tokens */
+            tokens: components["schemas"]["InspectedToken"][];
+            /**
+             * Pieces
+             * @description Empty for tokenizers that do not tell them.
+             */
+            pieces: components["schemas"]["InspectedPiece"][];
+            /** Pattern */
+            pattern: string | null;
+        };
+        /**
+         * InspectedToken
+         * @description One token of a text.
+         */
+        InspectedToken: {
+            /** Id */
+            id: number;
+            /**
+             * Text
+             * @description With U+FFFD where the token holds only a part of a character.
+             */
+            text: string;
+            /**
+             * Bytes
+             * @description In hexadecimal.
+             */
+            bytes: string;
+            /**
+             * Start
+             * @description First character (code point) of the text.
+             */
+            start: number;
+            /**
+             * End
+             * @description The character behind the last.
+             */
+            end: number;
+            /** Byte Start */
+            byte_start: number;
+            /** Byte End */
+            byte_end: number;
+            /** Special */
+            special: boolean;
+            /**
+             * Partial
+             * @description Holds only a part of a character.
+             */
+            partial: boolean;
+            /**
+             * Piece
+             * @description Index of its piece, null for an added token.
+             */
+            piece: number | null;
+            /**
+             * Begins
+             * @description Is the first token of its piece.
+             */
+            begins: boolean;
+        };
+        /**
          * LatestValue
          * @description The newest value of a metric.
          */
@@ -963,6 +1682,32 @@ export interface components {
             step: number;
             /** Value */
             value: number | null;
+        };
+        /**
+         * LongPrice
+         * @description Prices of requests with more input than a limit; they hold for the whole request.
+         */
+        LongPrice: {
+            /**
+             * Above
+             * @description These prices hold for more input tokens than so many.
+             */
+            above: number;
+            /**
+             * Input
+             * @description USD per million input tokens.
+             */
+            input: number;
+            /**
+             * Cached Input
+             * @description USD per million input tokens from cache.
+             */
+            cached_input?: number | null;
+            /**
+             * Output
+             * @description USD per million output tokens.
+             */
+            output: number;
         };
         /**
          * Memory
@@ -1234,6 +1979,113 @@ export interface components {
             code?: string | null;
         };
         /**
+         * PlacedToken
+         * @description A token and its characters in the text.
+         */
+        PlacedToken: {
+            /** Id */
+            id: number;
+            /** Text */
+            text: string;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Partial */
+            partial: boolean;
+            /** Special */
+            special: boolean;
+        };
+        /**
+         * Price
+         * @description What one model costs at one provider.
+         */
+        Price: {
+            /**
+             * Provider
+             * @description Who sells it.
+             */
+            provider: string;
+            /**
+             * Model
+             * @description The model's name in the provider's API.
+             */
+            model: string;
+            /**
+             * Input
+             * @description USD per million input tokens.
+             */
+            input: number;
+            /**
+             * Cached Input
+             * @description USD per million input tokens from the provider's cache; null: no discount.
+             */
+            cached_input?: number | null;
+            /**
+             * Output
+             * @description USD per million output tokens.
+             */
+            output: number;
+            /**
+             * Batch
+             * @description Factor on all prices in batch mode; null: no batch mode.
+             */
+            batch?: number | null;
+            /** @description Prices of long requests, where they differ. */
+            long?: components["schemas"]["LongPrice"] | null;
+            /**
+             * Context
+             * @description Tokens of input and output together.
+             */
+            context?: number | null;
+            /**
+             * Tokenizer
+             * @description Name of the model's own tokenizer; null: it is not published.
+             */
+            tokenizer?: string | null;
+            /**
+             * As Of
+             * Format: date
+             * @description The day for which these figures were right.
+             */
+            as_of: string;
+            /**
+             * Source
+             * @description Where the figures are from.
+             */
+            source: string;
+            /**
+             * Note
+             * @description Anything else to know.
+             * @default
+             */
+            note?: string;
+        };
+        /**
+         * PriceTable
+         * @description Prices per million tokens.
+         */
+        PriceTable: {
+            /**
+             * Currency
+             * @description Currency of all figures.
+             * @default USD
+             * @constant
+             */
+            currency?: "USD";
+            /**
+             * Note
+             * @description Words for whoever reads the table.
+             * @default
+             */
+            note?: string;
+            /**
+             * Prices
+             * @description One entry for each model and provider.
+             */
+            prices: components["schemas"]["Price"][];
+        };
+        /**
          * RecipeDetail
          * @description A recipe with the configuration that `POST /runs` takes for the stage `recipe`.
          */
@@ -1294,6 +2146,59 @@ export interface components {
             stage: string;
             /** Title */
             title: string;
+        };
+        /**
+         * Replay
+         * @description A text as it was cut at one moment of the training.
+         */
+        Replay: {
+            /** Step */
+            step: number;
+            /**
+             * Vocab Size
+             * @description Number of ids there were.
+             */
+            vocab_size: number;
+            /** Tokens */
+            tokens: components["schemas"]["ReplayedToken"][];
+            /** @description The last merge so far, null before the first. */
+            merge: components["schemas"]["TracedMerge"] | null;
+        };
+        /**
+         * ReplayRequest
+         * @description Which text, and at which moment of the training.
+         * @example {
+         *       "step": 100,
+         *       "text": "Hello, world! 👋"
+         *     }
+         */
+        ReplayRequest: {
+            /**
+             * Text
+             * @description At most 200,000 characters.
+             */
+            text: string;
+            /**
+             * Step
+             * @description After so many merges.
+             */
+            step: number;
+        };
+        /**
+         * ReplayedToken
+         * @description A token and its characters in the text.
+         */
+        ReplayedToken: {
+            /** Id */
+            id: number;
+            /** Text */
+            text: string;
+            /** Start */
+            start: number;
+            /** End */
+            end: number;
+            /** Partial */
+            partial: boolean;
         };
         /**
          * ReplyMessage
@@ -1596,6 +2501,18 @@ export interface components {
             seed?: number;
         };
         /**
+         * RunnerUp
+         * @description The pair that was next in line.
+         */
+        RunnerUp: {
+            /** Left */
+            left: string;
+            /** Right */
+            right: string;
+            /** Count */
+            count: number;
+        };
+        /**
          * StageDetail
          * @description A stage with the JSON schema of its configuration.
          */
@@ -1643,6 +2560,35 @@ export interface components {
             include_usage?: boolean;
         };
         /**
+         * SuspiciousEntry
+         * @description One token that a model may never have learned.
+         */
+        SuspiciousEntry: {
+            /** Id */
+            id: number;
+            /** Text */
+            text: string;
+            /** Hex */
+            hex: string;
+        };
+        /**
+         * SuspiciousGroup
+         * @description Tokens that are suspicious for one reason.
+         */
+        SuspiciousGroup: {
+            /** Reason */
+            reason: string;
+            /** Explanation */
+            explanation: string;
+            /** Count */
+            count: number;
+            /**
+             * Tokens
+             * @description The first 100, by id.
+             */
+            tokens: components["schemas"]["SuspiciousEntry"][];
+        };
+        /**
          * TextPart
          * @description A part of a message; only text is understood.
          */
@@ -1654,6 +2600,120 @@ export interface components {
             type: "text";
             /** Text */
             text: string;
+        };
+        /**
+         * TokenizerEntry
+         * @description A tokenizer, or a model that holds one.
+         */
+        TokenizerEntry: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "tokenizer" | "model";
+            /**
+             * Builtin
+             * @description Comes with the program, read-only.
+             */
+            builtin: boolean;
+            /** Created At */
+            created_at: number;
+            /**
+             * Vocab Size
+             * @description Number of ids; 0 where it cannot be opened: `about` says why.
+             */
+            vocab_size: number;
+            /**
+             * Pattern
+             * @description How text is cut, null where it is none of the known patterns.
+             */
+            pattern: string | null;
+            /**
+             * About
+             * @description What it is, for people.
+             */
+            about: string;
+            /**
+             * Has Trace
+             * @description Its training was recorded: `trace` and `replay` work.
+             */
+            has_trace: boolean;
+            /**
+             * Special Tokens
+             * @description In the order of their ids.
+             */
+            special_tokens: string[];
+        };
+        /**
+         * TokenizerList
+         * @description Tokenizers, newest first, built-in ones last.
+         */
+        TokenizerList: {
+            /** Tokenizers */
+            tokenizers: components["schemas"]["TokenizerEntry"][];
+        };
+        /**
+         * Trace
+         * @description Merges of a training, in order.
+         */
+        Trace: {
+            /** Steps Total */
+            steps_total: number;
+            /** Tie Break */
+            tie_break: string;
+            /** Steps */
+            steps: components["schemas"]["TracedStep"][];
+        };
+        /**
+         * TracedMerge
+         * @description One merge of a training.
+         */
+        TracedMerge: {
+            /**
+             * Left
+             * @description Bytes that are no text are shown in hexadecimal.
+             */
+            left: string;
+            /** Right */
+            right: string;
+            /** Merged */
+            merged: string;
+            /**
+             * Count
+             * @description How often the pair stood in the corpus at that moment.
+             */
+            count: number;
+            runner_up: components["schemas"]["RunnerUp"] | null;
+        };
+        /**
+         * TracedStep
+         * @description One merge with its number.
+         */
+        TracedStep: {
+            /**
+             * Left
+             * @description Bytes that are no text are shown in hexadecimal.
+             */
+            left: string;
+            /** Right */
+            right: string;
+            /** Merged */
+            merged: string;
+            /**
+             * Count
+             * @description How often the pair stood in the corpus at that moment.
+             */
+            count: number;
+            runner_up: components["schemas"]["RunnerUp"] | null;
+            /**
+             * Step
+             * @description From 1: replay with this step shows the text right after the merge.
+             */
+            step: number;
         };
         /**
          * Usage
@@ -2741,6 +3801,721 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_tokenizers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenizerList"];
+                };
+            };
+        };
+    };
+    encode_text: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EncodeRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EncodedText"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    decode_ids: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecodeRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecodedText"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compare_tokenizers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompareRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    analyze_tokenizer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnalyzeRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CoverageReport"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_prices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceTable"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    save_prices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PriceTable"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceTable"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    reset_prices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceTable"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    estimate_cost: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CostRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CostAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_trace: {
+        parameters: {
+            query?: {
+                /** @description Leave out so many merges. */
+                start?: number;
+                /** @description How many merges. */
+                count?: number;
+            };
+            header?: never;
+            path: {
+                tokenizer: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trace"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    replay_training: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tokenizer: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replay"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    export_tokenizer: {
+        parameters: {
+            query?: {
+                /** @description Kind of file. */
+                format?: "tokenizer.json" | "tiktoken";
+            };
+            header?: never;
+            path: {
+                tokenizer: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file, as an attachment. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                    "text/plain": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from llm_playground import __version__
-from llm_playground.api import models, openai, playground, runs, stream, system
+from llm_playground.api import models, openai, playground, runs, stream, system, tokenization
 from llm_playground.api.errors import install_error_handlers
 from llm_playground.api.pages import install_pages
 from llm_playground.api.security import Guard
@@ -22,6 +22,7 @@ _TAGS = [
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "models", "description": "Trained models."},
     {"name": "artifacts", "description": "Everything that was made."},
+    {"name": "tokenization", "description": "Text to tokens and back, measured, compared and priced."},
     {"name": "playground", "description": "Stored conversations."},
     {"name": "openai", "description": "Endpoints that OpenAI's clients understand."},
 ]
@@ -44,10 +45,10 @@ def create_app(workspace: Workspace | None = None, settings: Settings | None = N
         openapi_tags=_TAGS,
     )
     app.state.llmp = AppState(workspace or Workspace(), settings)
-    for module in (system, runs, stream, models, playground, openai):
+    for module in (system, runs, stream, models, tokenization, playground, openai):
         app.include_router(module.router)
     install_error_handlers(app)
     install_pages(app, settings.web)
-    app.add_middleware(GZipMiddleware, minimum_size=1_000)
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=4)
     app.add_middleware(Guard, settings=settings)
     return app

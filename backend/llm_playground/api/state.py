@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 
 from llm_playground.api.settings import Settings
 from llm_playground.core.workspace import Workspace
-from llm_playground.playground import Conversations, ModelCache
+from llm_playground.playground import Conversations, ModelCache, TokenizerCache
 from llm_playground.runs import Supervisor
 
 
@@ -22,6 +22,7 @@ class AppState:
         settings: how the server was started.
         supervisor: starts and lists runs.
         models: loaded models.
+        tokenizers: opened tokenizers.
         conversations: stored chats.
     """
 
@@ -29,11 +30,13 @@ class AppState:
     settings: Settings
     supervisor: Supervisor = field(init=False)
     models: ModelCache = field(init=False)
+    tokenizers: TokenizerCache = field(init=False)
     conversations: Conversations = field(init=False)
 
     def __post_init__(self) -> None:
         self.supervisor = Supervisor(self.workspace)
         self.models = ModelCache(self.workspace)
+        self.tokenizers = TokenizerCache(self.workspace)
         self.conversations = Conversations(self.workspace.app_db)
 
 

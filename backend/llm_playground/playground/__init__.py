@@ -8,7 +8,10 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "Conversations": "conversations",
         "LoadedModel": "models",
         "ModelCache": "models",
+        "OpenedTokenizer": "tokenizers",
         "Reply": "replies",
+        "TokenizerCache": "tokenizers",
+        "TokenizerInfo": "tokenizers",
         "prepare_reply": "replies",
     },
 )

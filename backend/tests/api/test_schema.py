@@ -99,6 +99,7 @@ def test_the_answers_to_real_ids_conform(described: Any, place: Tiny) -> None:
         "run_id": place.runs["base"],
         "model_id": place.chat,
         "artifact_id": place.score,
+        "tokenizer": place.tokenizer,
         "conversation_id": made["id"],
     }
     names = {"/api/v1/stages/{name}": "sft", "/api/v1/recipes/{name}": "quickstart"}
