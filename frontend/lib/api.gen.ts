@@ -1987,6 +1987,11 @@ export interface components {
             id: number;
             /** Text */
             text: string;
+            /**
+             * Bytes
+             * @description In hexadecimal.
+             */
+            bytes: string;
             /** Start */
             start: number;
             /** End */
@@ -2193,6 +2198,11 @@ export interface components {
             id: number;
             /** Text */
             text: string;
+            /**
+             * Bytes
+             * @description In hexadecimal.
+             */
+            bytes: string;
             /** Start */
             start: number;
             /** End */

@@ -83,6 +83,8 @@ export function applyRun(client: QueryClient, run: Run): void {
   }
   if (made && !client.getQueryData<{ id: string }[]>(keys.models)?.some((model) => model.id === run.output)) {
     void client.invalidateQueries({ queryKey: keys.models });
+    void client.invalidateQueries({ queryKey: ["tokenizers"] });
+    void client.invalidateQueries({ queryKey: ["artifacts"] });
   }
 }
 

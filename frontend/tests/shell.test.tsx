@@ -119,7 +119,7 @@ describe("the theme", () => {
 test("the run at work is one click away, with how far it is", async () => {
   const progress = { done: 1, total: 4, unit: "steps", message: "", eta_s: null, details: {} };
   shell({ "GET /api/v1/runs": { runs: [aRun({ progress }), aRun({ id: "b", state: "finished" })] } });
-  const link = await screen.findByRole("link", { name: "Running: Quickstart, step 2 of 4. Open it" });
+  const link = await screen.findByRole("link", { name: "Quickstart step 2 of 4: at work, open it" });
   expect(link).toHaveAttribute("href", "/runs/?id=run-1");
 });
 

@@ -202,6 +202,7 @@ class PlacedToken(BaseModel):
 
     id: int
     text: str
+    bytes: str = Field(description="In hexadecimal.")
     start: int
     end: int
     partial: bool
@@ -405,6 +406,7 @@ class ReplayedToken(BaseModel):
 
     id: int
     text: str
+    bytes: str = Field(description="In hexadecimal.")
     start: int
     end: int
     partial: bool
@@ -666,14 +668,14 @@ def _allowed(wanted: Literal["all"] | list[str], special_tokens: Mapping[str, in
 
 
 def _placed(spans: Iterable[TokenSpan], *more: str) -> list[dict[str, Any]]:
-    known: dict[int, tuple[str, bool]] = {}
+    known: dict[int, dict[str, Any]] = {}
     placed = []
     for span in spans:
         if span.id not in known:
             text = span.bytes.decode("utf-8", "replace")
-            known[span.id] = text, text.encode() != span.bytes
-        text, partial = known[span.id]
-        token = {"id": span.id, "text": text, "start": span.start, "end": span.end, "partial": partial}
+            partial = text.encode() != span.bytes
+            known[span.id] = {"id": span.id, "text": text, "bytes": span.bytes.hex(), "partial": partial}
+        token = {**known[span.id], "start": span.start, "end": span.end}
         placed.append(token | {name: getattr(span, name) for name in more})
     return placed
 

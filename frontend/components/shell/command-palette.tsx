@@ -114,7 +114,7 @@ function Palette({ close, onShortcuts }: { close: () => void; onShortcuts: () =>
                 key={`chat ${model.id}`}
                 icon={<MessageCircle />}
                 onSelect={go(chatHref(model.id))}
-                note={model.builtin ? "example" : formatAgo(model.created_at)}
+                note={model.builtin ? "built in" : formatAgo(model.created_at)}
                 value={`chat with ${model.name} ${model.id}`}
               >
                 Chat with {model.name}
@@ -123,7 +123,7 @@ function Palette({ close, onShortcuts }: { close: () => void; onShortcuts: () =>
                 key={`open ${model.id}`}
                 icon={<Boxes />}
                 onSelect={go(modelHref(model.id))}
-                note={model.builtin ? "example" : formatAgo(model.created_at)}
+                note={model.builtin ? "built in" : formatAgo(model.created_at)}
                 value={`model ${model.name} ${model.id}`}
               >
                 {model.name}

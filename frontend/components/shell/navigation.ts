@@ -1,4 +1,4 @@
-import { Activity, Boxes, House, type LucideIcon, MessageCircle } from "lucide-react";
+import { Activity, Boxes, House, type LucideIcon, MessageCircle, Scissors } from "lucide-react";
 
 export interface Place {
   href: string;
@@ -12,6 +12,7 @@ export interface Place {
 /** The pages, in the order of a model's life. */
 export const PLACES: readonly Place[] = [
   { href: "/", title: "Home", icon: House, key: "h", about: "The road of a model" },
+  { href: "/tokenizer/", title: "Tokenizer", icon: Scissors, key: "t", about: "Text becomes tokens" },
   { href: "/runs/", title: "Runs", icon: Activity, key: "r", about: "Training, live" },
   { href: "/chat/", title: "Chat", icon: MessageCircle, key: "c", about: "Talk with a model" },
   { href: "/models/", title: "Models", icon: Boxes, key: "m", about: "Everything trained here" },

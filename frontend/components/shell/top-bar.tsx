@@ -131,8 +131,8 @@ function Jobs() {
       href={working.length === 1 ? runHref(first.id) : "/runs/"}
       aria-label={
         working.length === 1
-          ? `Running: ${first.name}, ${words}. Open it`
-          : `${working.length} runs are at work. Open the list`
+          ? `${first.name} ${words}: at work, open it`
+          : `${working.length} runs: at work, open the list`
       }
       className="mr-1 flex h-8 items-center gap-2 rounded-lg bg-accent-soft px-2.5 text-sm font-medium text-accent-ink hover:bg-accent-soft/70"
     >
