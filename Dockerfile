@@ -13,7 +13,7 @@ RUN useradd --create-home app && mkdir /workspace && chown app /workspace
 USER app
 # Inside a container the server must listen on every address, so it asks for the token it prints
 # (or the one in LLMP_TOKEN).
-ENV HOST=0.0.0.0 PORT=8000 LLMP_WORKSPACE=/workspace OMP_WAIT_POLICY=PASSIVE
+ENV HOST=0.0.0.0 PORT=8000 LLMP_WORKSPACE=/workspace OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=1000
 VOLUME /workspace
 EXPOSE 8000
 CMD [".venv/bin/llmp", "serve"]

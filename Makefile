@@ -1,8 +1,9 @@
 # Two commands are all it takes: `make run` and `make test`. `make help` lists the rest.
 PYTHON ?= python3
 VENV := .venv/bin
-# Threads that wait must sleep: spinning ones make everything else on a busy core several times slower.
+# Threads that wait must sleep soon: spinning ones make everything else on a busy core several times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 1000
 WORKERS ?= 2
 .DEFAULT_GOAL := help
 .PHONY: help runtime setup web run dev format lint openapi test test-all bench assets lock clean
@@ -56,6 +57,9 @@ test-all: setup web  ## the same with fresh seeds, all themes and sizes, many ki
 
 bench: setup  ## measure beside the reference libraries, as ratios
 	$(VENV)/python -m benchmarks.run
+
+assets: setup  ## remake the example model and the tokenizers that come with the program
+	$(VENV)/python tools/make_assets.py
 
 lock:  ## resolve the pinned versions anew
 	$(VENV)/python tools/lock.py

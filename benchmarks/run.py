@@ -7,7 +7,10 @@ import os
 import platform
 import sys
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ |= {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "1000",
+}  # as the program's own processes have it
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 

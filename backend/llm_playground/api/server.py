@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import socket
 from collections.abc import Callable
 from urllib.parse import quote
 
 from llm_playground.api.settings import Settings
+from llm_playground.core.devices import set_thread_environment
 from llm_playground.core.errors import ConflictError, InputError
 from llm_playground.core.workspace import Workspace
 
@@ -62,7 +62,7 @@ def serve(host: str = "127.0.0.1", port: int = 8000, *, say: Callable[[str], Non
         ConflictError: the port is taken.
         StorageError: the workspace cannot be used.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded for the first reply
+    set_thread_environment()  # before torch is loaded for the first reply
     settings = Settings.create(host, port)
     listener = bind(host, port)
     settings = Settings(host=host, port=listener.getsockname()[1], token=settings.token)

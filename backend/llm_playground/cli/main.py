@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from llm_playground import __version__
+from llm_playground.core.devices import set_thread_environment
 from llm_playground.core.errors import LLMPError, StorageError
 
 # name -> (module:function, what it does). Names of two words share their first word.
@@ -79,7 +80,7 @@ def find(arguments: Sequence[str]) -> tuple[str, list[str]] | None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 a run ended badly, 2 wrong input."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    set_thread_environment()
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from llm_playground.core.config import parse_config
+from llm_playground.core.devices import THREAD_ENVIRONMENT
 from llm_playground.core.errors import ConfigError, ConflictError, NotFoundError
 from llm_playground.core.files import check_name, storage_errors
 from llm_playground.core.workspace import Workspace
@@ -130,7 +131,7 @@ class Supervisor:
         environment = {
             **os.environ,
             "LLMP_WORKSPACE": str(self.workspace.root),
-            "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads would starve the server on a small machine
+            **{name: os.environ.get(name, value) for name, value in THREAD_ENVIRONMENT.items()},
             "PYTHONUNBUFFERED": "1",
             "TOKENIZERS_PARALLELISM": "false",
         }
