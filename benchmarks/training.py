@@ -112,7 +112,8 @@ def measure() -> list[Row]:
                 {
                     "ours": lambda m=model, b=batches, n=size, f=folder: ours(m, b, n, f),
                     "theirs": lambda m=theirs, b=batches, n=size: plain(m, b, n),
-                }
+                },
+                rounds=13,
             )
         tokens = STEPS * size * config.context_length
         rows.append(
