@@ -122,10 +122,13 @@ class BPETokenizer:
         self.pre_tokenizer = pre_tokenizer or (None if self.names else _pattern_section(get_pattern(pattern)))
         self.pattern = pattern if pre_tokenizer is None and not self.names else ""
         sections = (self.pre_tokenizer or {}).get("pretokenizers", ())
-        self._cuts_bytes = any(section.get("type") == "ByteLevel" for section in sections[:-1])
+        cuts_bytes = any(section.get("type") == "ByteLevel" for section in sections[:-1])
+        self._surrogates = "surrogateescape" if cuts_bytes else "strict"
         self._tokens = dict(tokens)
         self._listed = list(merges) if merges is not None else None
         self._check()
+        # A rank file's tokens are taken whole, as tiktoken does; listed merges decide unless they are ignored.
+        self._takes_whole = self.ignore_merges or (self._listed is None and not self.names)
         self._vocab_size = max(max(self._tokens), max((token.id for token in self.added), default=0)) + 1
         self._ids = self._content_ids()
         self._merger = self._make_merger()
@@ -133,7 +136,7 @@ class BPETokenizer:
         self._normalize = compile_normalizer(normalizer)
         self._cut = self._make_cutter(first=True)
         self._cut_later = self._make_cutter(first=False)
-        self._pieces = _Pieces(self._encode_piece)
+        self._pieces = _Pieces(self._piece_encoder())
 
     def _check(self) -> None:
         overlap = {token.id for token in self.added} & set(self._tokens)
@@ -163,13 +166,13 @@ class BPETokenizer:
         missing = [value for value in range(256) if bytes([value]) not in self._ids]
         if missing:
             raise InputError(f"The vocabulary lacks {len(missing)} of the 256 bytes.", field="vocab")
-        byte_ids = [self._ids[bytes([value])] for value in range(256)]
-        return lambda piece: [byte_ids[value] for value in self._utf8(piece)]
+        byte_ids, utf8 = [self._ids[bytes([value])] for value in range(256)], self._utf8
+        return lambda piece: [byte_ids[value] for value in utf8(piece)]
 
     def _utf8(self, piece: str) -> bytes:
         """Return a piece's bytes; some cutters cut within characters and leave single bytes as surrogates."""
         try:
-            return piece.encode("utf-8", "surrogateescape" if self._cuts_bytes else "strict")
+            return piece.encode("utf-8", self._surrogates)
         except UnicodeEncodeError:
             raise SURROGATE from None
 
@@ -373,17 +376,21 @@ class BPETokenizer:
             text = self._normalize(text)
         return (self._cut if first else self._cut_later)(text)
 
-    def _encode_piece(self, piece: str) -> list[int]:
-        whole = self._whole(piece)
-        return [whole] if whole is not None else self._merger.merge(self._symbols(piece))
+    def _piece_encoder(self) -> Callable[[str], list[int]]:
+        """Return the function that encodes a piece: as a whole where that may be, else by merging."""
+        whole = self._ids.get if self._takes_whole else None
+        utf8, symbols, merge = self._utf8, self._symbols, self._merger.merge
+
+        def encode(piece: str) -> list[int]:
+            if whole is not None and (token := whole(utf8(piece))) is not None:
+                return [token]
+            return merge(symbols(piece))
+
+        return encode
 
     def _whole(self, piece: str) -> int | None:
         """Return the token that the piece is, where it may be taken without merging."""
-        if not self.ignore_merges and self._listed is not None:
-            return None
-        if self.names and not self.ignore_merges:
-            return None
-        return self._ids.get(self._utf8(piece))
+        return self._ids.get(self._utf8(piece)) if self._takes_whole else None
 
     def _trace(self, pieces: Sequence[str]) -> Iterator[PieceTrace]:
         pattern = self.split_pattern
