@@ -127,7 +127,7 @@ class BPETokenizer:
         self._tokens = dict(tokens)
         self._listed = list(merges) if merges is not None else None
         self._check()
-        # A rank file's tokens are taken whole, as tiktoken does; listed merges decide unless they are ignored.
+        # A rank file's tokens are taken whole, as tiktoken does; listed merges decide unless ignored.
         self._takes_whole = self.ignore_merges or (self._listed is None and not self.names)
         self._vocab_size = max(max(self._tokens), max((token.id for token in self.added), default=0)) + 1
         self._ids = self._content_ids()

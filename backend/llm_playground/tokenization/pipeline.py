@@ -7,7 +7,6 @@ into plain functions. Behaviours follow the library ``tokenizers`` (src/normaliz
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +17,7 @@ from llm_playground.tokenization.splitting import PATTERNS, SURROGATE, class_ran
 Normalize = Callable[[str], str]
 Cut = Callable[[str], list[str]]
 META = "\u2581"  # the lower block that SentencePiece writes for a space
-_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+_UNICODE = ("NFC", "NFD", "NFKC", "NFKD", "Lowercase")
 # Unicode properties in published patterns -> our classes.
 _PROPERTIES = {
     "L": "ultmo",
@@ -62,12 +61,10 @@ def compile_normalizer(spec: dict[str, Any] | None) -> Normalize | None:
             return text
 
         return all_of_them
-    if kind in _FORMS:
-        return lambda text: text if text.isascii() else unicodedata.normalize(kind, text)
+    if kind in _UNICODE:
+        return _unicode(kind)
     if kind == "Prepend":
         return lambda text: spec["prepend"] + text if text else text
-    if kind == "Lowercase":
-        return str.lower
     if kind == "Replace" and "String" in spec["pattern"]:
         old, new = spec["pattern"]["String"], spec["content"]
         return lambda text: text.replace(old, new)
@@ -75,6 +72,21 @@ def compile_normalizer(spec: dict[str, Any] | None) -> Normalize | None:
         found, content = compile_regex(spec["pattern"]["Regex"], "normalizer"), spec["content"]
         return lambda text: str(found.sub(lambda _: content, text))
     raise unsupported("normalizer", kind)
+
+
+def _unicode(kind: str) -> Normalize:
+    """Return a normalization as the library has it, whatever version of Unicode this Python knows."""
+    from tokenizers import normalizers
+
+    normalize = getattr(normalizers, kind)().normalize_str
+
+    def apply(text: str) -> str:
+        if text.isascii() and kind != "Lowercase":
+            return text
+        strict_utf8(text)
+        return str(normalize(text))
+
+    return apply
 
 
 def compile_cutter(spec: dict[str, Any] | None, *, first: bool = True) -> Cut:

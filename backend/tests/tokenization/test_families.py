@@ -96,3 +96,14 @@ def test_lone_surrogates_are_refused(pair: tuple[BPETokenizer, Tokenizer, Path])
 def test_long_runs_give_the_same_ids(pair: tuple[BPETokenizer, Tokenizer, Path], text: str) -> None:
     mine, theirs, _ = pair
     assert mine.encode_ordinary(text) == theirs.encode(text, add_special_tokens=False).ids
+
+
+@pytest.mark.parametrize("between", ["", "a", "\u0301"])
+def test_composed_characters_are_the_librarys_over_all_code_points(between: str, tmp_path: Path) -> None:
+    theirs = FAMILIES["qwen2"]()
+    theirs.save(str(tmp_path / "tokenizer.json"))
+    mine = BPETokenizer.load(tmp_path)
+    every = [chr(code) for code in (*range(0xD800), *range(0xE000, 0x110000))]
+    for start in range(0, len(every), 2_000):
+        text = between.join(every[start : start + 2_000])
+        assert mine.encode_ordinary(text) == theirs.encode(text, add_special_tokens=False).ids, hex(start)
