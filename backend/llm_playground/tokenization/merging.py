@@ -57,10 +57,10 @@ class JoinedPairs(dict[Pair, int]):
         self._contents, self._ranks = contents, ranks
 
     def __missing__(self, pair: Pair) -> int:
-        rank = self._ranks.get(self._contents[pair[0]] + self._contents[pair[1]], NEVER)
-        if len(self) >= _PAIR_LIMIT:
+        left, right = pair
+        rank = self[pair] = self._ranks.get(self._contents[left] + self._contents[right], NEVER)
+        if len(self) > _PAIR_LIMIT:
             self.clear()
-        self[pair] = rank
         return rank
 
 
