@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -11,12 +12,17 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from llm_playground.core.protocols import NullContext
 from llm_playground.core.workspace import Workspace
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests share tiny_workspace.py
+if TYPE_CHECKING:
+    from tiny_workspace import Tiny
 
 hypothesis.settings.register_profile(
     "quick", max_examples=40, deadline=None, derandomize=True, print_blob=True
@@ -80,3 +86,18 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip("public test data is not there (set LLMP_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Tiny:
+    """A workspace with a little of everything, made once by real runs; for tests that only read."""
+    import tiny_workspace
+
+    return tiny_workspace.tiny()
+
+
+@pytest.fixture
+def own_tiny(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tiny:
+    """A copy of it to change, also the default workspace of the code under test."""
+    monkeypatch.setenv("LLMP_WORKSPACE", str(tmp_path / "tiny"))
+    return tiny.copy(tmp_path / "tiny")

@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -154,10 +154,9 @@ class HFTokenizer:
         name = name.removeprefix("hub:")
 
         def fetch(file: str) -> Path | None:
-            try:  # what is in the cache needs no network, and no waiting for one
+            # What is in the cache needs no network, and no waiting for one.
+            with suppress(LocalEntryNotFoundError):
                 return Path(hf_hub_download(name, file, revision=revision, local_files_only=True))
-            except LocalEntryNotFoundError:
-                pass
             try:
                 return Path(hf_hub_download(name, file, revision=revision))
             except LocalEntryNotFoundError:  # offline: a kind of EntryNotFoundError, so it comes first

@@ -1,32 +1,12 @@
-"""The prepared tiny workspace, shared or copied, and clients of the API over it."""
+"""Clients of the API over the prepared tiny workspace."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+import tiny_workspace
 from starlette.testclient import TestClient
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "runs"))
-
-import tiny_workspace
-
 from llm_playground.api import Settings, create_app
-
-
-@pytest.fixture(scope="session")
-def tiny() -> tiny_workspace.Tiny:
-    return tiny_workspace.tiny()
-
-
-@pytest.fixture
-def own_tiny(
-    tiny: tiny_workspace.Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> tiny_workspace.Tiny:
-    """A copy to change, also the default workspace of the code under test."""
-    monkeypatch.setenv("LLMP_WORKSPACE", str(tmp_path / "tiny"))
-    return tiny.copy(tmp_path / "tiny")
 
 
 @pytest.fixture(scope="session")
