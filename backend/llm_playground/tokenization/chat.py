@@ -11,7 +11,7 @@ from pydantic import Field
 
 from llm_playground.core.config import StageConfig
 from llm_playground.core.errors import InputError
-from llm_playground.tokenization.bpe import BPETokenizer
+from llm_playground.tokenization.base import Tokenizer
 
 END_OF_TEXT, IM_START, IM_END, PAD = "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|pad|>"
 CHAT_SPECIAL_TOKENS = (END_OF_TEXT, IM_START, IM_END, PAD)
@@ -121,15 +121,28 @@ def _compile(template: str) -> Any:
     return environment.from_string(template)
 
 
+def _role_tokens(tokenizer: Tokenizer) -> dict[str, str]:
+    """Return ``bos_token`` and its like, which templates may write, as far as the tokenizer has them."""
+    roles: Mapping[str, str] = getattr(tokenizer, "roles", {})
+    return {f"{role}_token": text for role, text in roles.items() if text in tokenizer.special_tokens}
+
+
 def _render(
-    messages: Sequence[Message], template: str, add_generation_prompt: bool
+    messages: Sequence[Message],
+    template: str,
+    add_generation_prompt: bool,
+    roles: Mapping[str, str] | None = None,
 ) -> tuple[str, list[tuple[int, int]]]:
     """Render, and return the spans of characters inside generation blocks too."""
     import jinja2
 
     data = [{"role": message.role, "content": message.content} for message in messages]
+    # The same names as in transformers; without tools and documents, which templates may ask about.
+    names = {**(roles or {}), "tools": None, "documents": None}
     try:
-        marked = _compile(template).render(messages=data, add_generation_prompt=add_generation_prompt)
+        marked = _compile(template).render(
+            messages=data, add_generation_prompt=add_generation_prompt, **names
+        )
     except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"The chat template cannot be used: {error}.", field="chat_template") from None
     text, spans = "", []
@@ -143,7 +156,7 @@ def _render(
 
 
 def encode_chat(
-    tokenizer: BPETokenizer,
+    tokenizer: Tokenizer,
     messages: Sequence[Message | Mapping[str, Any]],
     add_generation_prompt: bool = False,
 ) -> EncodedChat:
@@ -160,13 +173,19 @@ def encode_chat(
         raise InputError(
             "This tokenizer has no chat template.", hint="Use a model that was fine-tuned for chat."
         )
+    roles = _role_tokens(tokenizer)
+    special = tokenizer.special_tokens
+    if not any(text in message.content for message in checked for text in special):
+        text, spans = _render(checked, tokenizer.chat_template, add_generation_prompt, roles)
+        if not spans:  # nothing to mark, nothing to keep apart: in one go, as transformers does
+            ids = tokenizer.encode(text, allowed_special="all")
+            return EncodedChat(ids, [0] * len(ids))
     # Contents are replaced by placeholders, so that the template's own text can be told from people's.
     slots = [f"\ue002{index}\ue003" for index in range(len(checked))]
     shadow = [Message(role=m.role, content=slot) for m, slot in zip(checked, slots, strict=True)]
-    text, spans = _render(shadow, tokenizer.chat_template, add_generation_prompt)
-    ids: list[int] = []
+    text, spans = _render(shadow, tokenizer.chat_template, add_generation_prompt, roles)
+    ids = []
     mask: list[int] = []
-    special = tokenizer.special_tokens
     for start, stop, inside in _segments(text, spans):
         for part, is_special in _parts(text[start:stop], checked, special):
             new = [special[part]] if is_special else tokenizer.encode_ordinary(part)

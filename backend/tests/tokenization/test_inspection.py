@@ -12,7 +12,7 @@ from llm_playground.core.errors import InputError
 from llm_playground.tokenization import BPETokenizer, inspect_text
 from llm_playground.tokenization.alignment import align
 from llm_playground.tokenization.bpe import PieceTrace
-from llm_playground.tokenization.merging import JoinedPairs, ListedPairs, Merger, MergeStep
+from llm_playground.tokenization.merging import JoinedPairs, ListedPairs, Merger, MergeStep, merge_by_rank
 
 from .families import CORPUS
 
@@ -113,6 +113,17 @@ def _naive(ids: list[int], pairs: list[tuple[int, int]]) -> list[int]:
             return ids
         rank, place = min(found)
         ids = [*ids[:place], 3 + rank, *ids[place + 2 :]]
+
+
+@given(
+    st.binary(max_size=60).map(lambda data: bytes(value % 3 for value in data)),
+    st.lists(st.binary(min_size=2, max_size=6).map(lambda data: bytes(value % 3 for value in data))),
+)
+def test_merging_slices_by_rank_is_merging_pairs(data: bytes, tokens: list[bytes]) -> None:
+    contents = dict(enumerate(dict.fromkeys([bytes([value]) for value in range(256)] + tokens)))
+    ranks = {value: token for token, value in contents.items()}
+    merger = Merger(JoinedPairs(contents, ranks), lambda rank: rank)
+    assert merge_by_rank(data, ranks) == merger.merge(list(data))
 
 
 class _Counted(JoinedPairs):
