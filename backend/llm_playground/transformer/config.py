@@ -6,58 +6,266 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from llm_playground.core.config import StageConfig, parse_config
-from llm_playground.core.errors import ConfigError, NotFoundError
+from llm_playground.core.config import StageConfig
+from llm_playground.transformer.checks import check_shape
 
 OWN_MODEL_TYPE = "llm_playground"
+GROUPS = (
+    "Size",
+    "Positions",
+    "Attention",
+    "Feed-forward",
+    "Normalization",
+    "Embeddings and head",
+    "Training",
+    "Special tokens",
+)
+
+
+def _group(name: str) -> dict[str, Any]:
+    """Say in the JSON schema under which heading a form shows a field."""
+    return {"group": name}
+
+
+_SIZE, _POSITIONS, _ATTENTION, _FEED_FORWARD, _NORM, _ENDS, _TRAINING, _SPECIAL = map(_group, GROUPS)
+
+
+class RopeScaling(StageConfig):
+    """How rotary frequencies are changed so that a model reads further than it was trained.
+
+    ``linear`` divides all frequencies by the factor (Chen et al. 2023, arXiv:2306.15595); ``dynamic`` raises
+    the base as the sequence outgrows the trained context (NTK-aware scaling); ``yarn`` slows only the low
+    frequencies and sharpens attention (Peng et al. 2023, arXiv:2309.00071); ``llama3`` slows the low ones by
+    the factor with a smooth passage (Llama 3.1).
+    """
+
+    type: Literal["linear", "dynamic", "yarn", "llama3"] = Field(description="Kind of scaling.")
+    factor: float = Field(ge=1, le=1e6, description="How many times further than the trained context.")
+    original_context: int | None = Field(
+        None, ge=2, description="Context of the training before scaling; empty: context_length."
+    )
+    low_freq_factor: float = Field(
+        1.0, gt=0, description="llama3: waves longer than original_context / this are divided by factor."
+    )
+    high_freq_factor: float = Field(
+        4.0, gt=0, description="llama3: waves shorter than original_context / this are left alone."
+    )
+    beta_fast: float = Field(32.0, gt=0, description="yarn: pairs turning more often than this are left.")
+    beta_slow: float = Field(1.0, gt=0, description="yarn: pairs turning less often than this are slowed.")
+    attention_factor: float | None = Field(
+        None, gt=0, description="yarn: factor on cosine and sine; empty: 0.1 ln(factor) + 1."
+    )
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> Self:
+        if self.type == "llama3" and self.low_freq_factor >= self.high_freq_factor:
+            raise ValueError(
+                f"low_freq_factor ({self.low_freq_factor:g}) must be below "
+                f"high_freq_factor ({self.high_freq_factor:g})"
+            )
+        if self.type == "yarn" and self.beta_slow >= self.beta_fast:
+            raise ValueError(f"beta_slow ({self.beta_slow:g}) must be below beta_fast ({self.beta_fast:g})")
+        if self.type != "yarn" and self.attention_factor is not None:
+            raise ValueError(f"attention_factor goes with type yarn, not {self.type}")
+        return self
 
 
 class ModelConfig(StageConfig):
-    """The shape of one decoder-only transformer.
+    """The shape of one transformer: a decoder, an encoder, or an encoder and a decoder that reads it.
 
     ``learned`` positions, ``layernorm``, ``gelu_tanh`` and biases make a GPT-2; ``rope``, ``rmsnorm``,
-    ``swiglu`` without biases make a Llama. Every other mixture works too, and is saved under a type of
-    its own.
+    ``swiglu`` without biases make a Llama. Every other mixture works too; those that no published family
+    has are saved under a type of their own.
     """
 
-    vocab_size: int = Field(1024, ge=2, le=2**31 - 1, description="Number of token ids.")
-    context_length: int = Field(128, ge=2, le=2**20, description="Longest sequence in tokens.")
-    width: int = Field(128, ge=2, le=65_536, description="Size of each token's vector (d_model).")
-    layers: int = Field(4, ge=1, le=1024, description="Number of blocks.")
-    heads: int = Field(4, ge=1, le=1024, description="Attention heads; must divide the width.")
-    kv_heads: int | None = Field(None, ge=1, description="Key/value heads (GQA); empty: as many as heads.")
-    ffn_width: int | None = Field(None, ge=1, description="Hidden size of the feed-forward part.")
-    positions: Literal["learned", "rope"] = Field("rope", description="How positions are told.")
-    rope_theta: float = Field(10_000.0, gt=0, description="Base of the rotary frequencies.")
-    norm: Literal["layernorm", "rmsnorm"] = Field("rmsnorm", description="Kind of normalization.")
-    norm_eps: float = Field(1e-5, gt=0, le=1e-2, description="Added to the variance.")
-    activation: Literal["gelu", "gelu_tanh", "swiglu"] = Field("swiglu", description="Feed-forward kind.")
-    tied_embeddings: bool = Field(True, description="The output head shares the token embeddings.")
-    bias: bool = Field(False, description="Biases in the linear layers and LayerNorms.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Share of activations dropped in training.")
-    init_std: float = Field(0.02, gt=0, le=1, description="Standard deviation of the initial weights.")
-    bos_id: int | None = Field(None, ge=0, description="Id that begins a document.")
-    eos_id: int | None = Field(None, ge=0, description="Id that ends a document or a reply.")
-    pad_id: int | None = Field(None, ge=0, description="Id that fills up a batch.")
+    architecture: Literal["decoder", "encoder", "encoder-decoder"] = Field(
+        "decoder",
+        description="Decoder (predicts the next token), encoder (sees both sides), or both.",
+        json_schema_extra=_SIZE,
+    )
+    vocab_size: int = Field(
+        1024, ge=2, le=2**31 - 1, description="Number of token ids.", json_schema_extra=_SIZE
+    )
+    context_length: int = Field(
+        128, ge=2, le=2**20, description="Longest sequence in tokens.", json_schema_extra=_SIZE
+    )
+    width: int = Field(
+        128, ge=2, le=65_536, description="Size of each token's vector (d_model).", json_schema_extra=_SIZE
+    )
+    layers: int = Field(4, ge=1, le=1024, description="Number of blocks.", json_schema_extra=_SIZE)
+    encoder_layers: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Blocks of the encoder of an encoder-decoder; empty: as layers.",
+        json_schema_extra=_SIZE,
+    )
+
+    positions: Literal["learned", "sinusoidal", "rope", "alibi", "none"] = Field(
+        "rope", description="How positions are told.", json_schema_extra=_POSITIONS
+    )
+    rope_theta: float = Field(
+        10_000.0, gt=0, description="Base of the rotary frequencies.", json_schema_extra=_POSITIONS
+    )
+    rope_theta_local: float | None = Field(
+        None,
+        gt=0,
+        description="Base in layers with a window, unscaled (Gemma 3); empty: as the other layers.",
+        json_schema_extra=_POSITIONS,
+    )
+    rope_share: float = Field(
+        1.0, gt=0, le=1, description="Share of each head that is rotated.", json_schema_extra=_POSITIONS
+    )
+    rope_scaling: RopeScaling | None = Field(
+        None,
+        description="How rotary positions reach past the trained context; empty: not.",
+        json_schema_extra=_POSITIONS,
+    )
+
+    heads: int = Field(
+        4,
+        ge=1,
+        le=1024,
+        description="Attention heads; must divide the width unless head_width is set.",
+        json_schema_extra=_ATTENTION,
+    )
+    kv_heads: int | None = Field(
+        None,
+        ge=1,
+        description="Key/value heads (GQA; 1: MQA); empty: as many as heads.",
+        json_schema_extra=_ATTENTION,
+    )
+    head_width: int | None = Field(
+        None,
+        ge=1,
+        le=65_536,
+        description="Size of one head; empty: width / heads.",
+        json_schema_extra=_ATTENTION,
+    )
+    window: int | None = Field(
+        None,
+        ge=1,
+        le=2**20,
+        description="Tokens a query sees, itself included (sliding window); empty: all before it.",
+        json_schema_extra=_ATTENTION,
+    )
+    full_attention_layers: tuple[int, ...] = Field(
+        (),
+        description="Layers, from 0, that see everything though a window is set.",
+        json_schema_extra=_ATTENTION,
+    )
+    qk_norm: bool = Field(
+        False, description="RMSNorm over each head of queries and keys.", json_schema_extra=_ATTENTION
+    )
+    qkv_bias: bool | None = Field(
+        None, description="Biases of queries, keys, values; empty: as bias.", json_schema_extra=_ATTENTION
+    )
+    output_bias: bool | None = Field(
+        None, description="Bias of attention's output; empty: as bias.", json_schema_extra=_ATTENTION
+    )
+    query_scalar: float | None = Field(
+        None,
+        gt=0,
+        description="Scores are divided by its square root; empty: the head size.",
+        json_schema_extra=_ATTENTION,
+    )
+    attention_softcap: float | None = Field(
+        None,
+        gt=0,
+        description="Scores are squeezed between minus and plus this.",
+        json_schema_extra=_ATTENTION,
+    )
+
+    activation: Literal["relu", "relu2", "gelu", "gelu_tanh", "swiglu", "geglu", "geglu_tanh"] = Field(
+        "swiglu", description="Feed-forward kind.", json_schema_extra=_FEED_FORWARD
+    )
+    ffn_width: int | None = Field(
+        None,
+        ge=1,
+        description="Hidden size of the feed-forward part; empty: 4 x width, gated 8/3 x width.",
+        json_schema_extra=_FEED_FORWARD,
+    )
+    experts: int | None = Field(
+        None,
+        ge=2,
+        le=1024,
+        description="Experts in place of each feed-forward part (mixture); empty: none.",
+        json_schema_extra=_FEED_FORWARD,
+    )
+    experts_per_token: int = Field(
+        2, ge=1, le=1024, description="Experts that work on a token.", json_schema_extra=_FEED_FORWARD
+    )
+    expert_balance: float = Field(
+        0.01, ge=0, le=10, description="Weight of the load-balancing loss.", json_schema_extra=_FEED_FORWARD
+    )
+
+    norm: Literal["layernorm", "rmsnorm", "rmsnorm_plus_one", "groupnorm"] = Field(
+        "rmsnorm", description="Kind of normalization.", json_schema_extra=_NORM
+    )
+    norm_eps: float = Field(
+        1e-5, gt=0, le=1e-2, description="Added to the variance.", json_schema_extra=_NORM
+    )
+    norm_groups: int = Field(
+        1, ge=1, le=65_536, description="Groups of channels (groupnorm).", json_schema_extra=_NORM
+    )
+    norm_placement: Literal["pre", "post", "sandwich"] = Field(
+        "pre", description="Norms before each part, after the sum, or around.", json_schema_extra=_NORM
+    )
+    parallel: bool = Field(
+        False, description="Attention and feed-forward read the same input.", json_schema_extra=_NORM
+    )
+
+    tied_embeddings: bool = Field(
+        True, description="The output head shares the token embeddings.", json_schema_extra=_ENDS
+    )
+    embedding_scale: bool = Field(
+        False, description="Token vectors are multiplied by the root of the width.", json_schema_extra=_ENDS
+    )
+    embedding_norm: bool = Field(False, description="Norm after the embeddings.", json_schema_extra=_ENDS)
+    segments: int = Field(
+        0, ge=0, le=1024, description="Kinds of segments told apart; 0: none.", json_schema_extra=_ENDS
+    )
+    head_transform: bool = Field(
+        False, description="Linear layer, activation and norm before the head.", json_schema_extra=_ENDS
+    )
+    head_bias: bool = Field(False, description="Bias of the output head.", json_schema_extra=_ENDS)
+    logit_softcap: float | None = Field(
+        None, gt=0, description="Logits are squeezed between minus and plus this.", json_schema_extra=_ENDS
+    )
+
+    bias: bool = Field(
+        False, description="Biases in the linear layers and norms.", json_schema_extra=_TRAINING
+    )
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of activations dropped in training.", json_schema_extra=_TRAINING
+    )
+    init_std: float = Field(
+        0.02,
+        gt=0,
+        le=1,
+        description="Standard deviation of the initial weights.",
+        json_schema_extra=_TRAINING,
+    )
+
+    bos_id: int | None = Field(
+        None, ge=0, description="Id that begins a document.", json_schema_extra=_SPECIAL
+    )
+    eos_id: int | None = Field(
+        None, ge=0, description="Id that ends a document or a reply.", json_schema_extra=_SPECIAL
+    )
+    pad_id: int | None = Field(
+        None, ge=0, description="Id that fills up a batch.", json_schema_extra=_SPECIAL
+    )
 
     @model_validator(mode="after")
     def _check_shape(self) -> Self:
-        if self.width % self.heads:
-            raise ValueError(f"heads ({self.heads}) must divide the width ({self.width})")
-        if self.heads % self.key_value_heads:
-            raise ValueError(f"kv_heads ({self.kv_heads}) must divide the heads ({self.heads})")
-        if self.positions == "rope" and self.head_size % 2:
-            raise ValueError(f"rotary positions need an even head size, width / heads is {self.head_size}")
-        for name in ("bos_id", "eos_id", "pad_id"):
-            value = getattr(self, name)
-            if value is not None and value >= self.vocab_size:
-                raise ValueError(f"{name} ({value}) must be below vocab_size ({self.vocab_size})")
+        check_shape(self)
         return self
 
     @property
     def head_size(self) -> int:
         """Size of one head's query, key and value."""
-        return self.width // self.heads
+        return self.head_width or self.width // self.heads
 
     @property
     def key_value_heads(self) -> int:
@@ -65,38 +273,65 @@ class ModelConfig(StageConfig):
         return self.kv_heads or self.heads
 
     @property
+    def rotary_size(self) -> int:
+        """Leading elements of each head that are rotated, 0 without rotary positions."""
+        return int(self.head_size * self.rope_share) if self.positions == "rope" else 0
+
+    @property
+    def score_scale(self) -> float:
+        """What the products of queries and keys are multiplied by."""
+        return float((self.query_scalar or self.head_size) ** -0.5)
+
+    @property
+    def has_qkv_bias(self) -> bool:
+        """Whether queries, keys and values have biases."""
+        return self.bias if self.qkv_bias is None else self.qkv_bias
+
+    @property
+    def has_output_bias(self) -> bool:
+        """Whether the projection after attention has a bias."""
+        return self.bias if self.output_bias is None else self.output_bias
+
+    @property
+    def gated(self) -> bool:
+        """Whether the feed-forward part has a gate."""
+        return self.activation in ("swiglu", "geglu", "geglu_tanh")
+
+    @property
     def hidden_width(self) -> int:
-        """Hidden size of the feed-forward part: 4 x width, or for SwiGLU 8/3 x width rounded up to 32.
+        """Hidden size of the feed-forward part: 4 x width, or with a gate 8/3 x width rounded up to 32.
 
         8/3 keeps the parameter count of a 4 x width GELU layer (Shazeer 2020, arXiv:2002.05202).
         """
         if self.ffn_width is not None:
             return self.ffn_width
-        if self.activation == "swiglu":
+        if self.gated:
             return -(-8 * self.width // 3 // 32) * 32
         return 4 * self.width
 
     @property
+    def encoder_depth(self) -> int:
+        """Blocks of the encoder: 0 for a decoder."""
+        if self.architecture == "decoder":
+            return 0
+        return self.encoder_layers or self.layers
+
+    def layer_window(self, index: int) -> int | None:
+        """Return how many tokens a query of layer ``index`` sees, itself included; None for all."""
+        return None if index in self.full_attention_layers else self.window
+
+    def layer_rope_theta(self, index: int) -> float:
+        """Return the base of the rotary frequencies of layer ``index``."""
+        if self.rope_theta_local is not None and self.layer_window(index) is not None:
+            return self.rope_theta_local
+        return self.rope_theta
+
+    @property
     def family(self) -> str:
-        """``gpt2`` or ``llama`` if ``transformers`` knows this mixture, else ``llm_playground``."""
-        if (
-            self.positions == "learned"
-            and self.norm == "layernorm"
-            and self.activation in ("gelu", "gelu_tanh")
-            and self.bias
-            and self.tied_embeddings
-            and self.key_value_heads == self.heads
-        ):
-            return "gpt2"
-        if (
-            self.positions == "rope"
-            and self.norm == "rmsnorm"
-            and self.activation == "swiglu"
-            and not self.bias
-            and self.dropout == 0
-        ):
-            return "llama"
-        return OWN_MODEL_TYPE
+        """The ``model_type`` of ``transformers`` that is this mixture (gpt2, llama, ...), else our own."""
+        from llm_playground.transformer.hf.families import family_of
+
+        return family_of(self)
 
     @classmethod
     def preset(cls, name: str) -> Self:
@@ -105,190 +340,23 @@ class ModelConfig(StageConfig):
         Raises:
             NotFoundError: there is no preset of that name; the message lists them.
         """
-        if name not in PRESETS:
-            raise NotFoundError(
-                f"There is no model preset {name!r}.", hint=f"Presets: {', '.join(sorted(PRESETS))}."
-            )
-        return cls(**PRESETS[name])
+        from llm_playground.transformer.presets import find_preset
+
+        return cls.model_validate(dict(find_preset(name).values))
 
     @classmethod
     def from_hf(cls, config: dict[str, Any]) -> Self:
-        """Read a Hugging Face ``config.json`` of type gpt2, llama or our own.
+        """Read a Hugging Face ``config.json`` of a family that is known here, or of our own type.
 
         Raises:
-            ConfigError: another type, or an option that this model does not have (named).
+            ConfigError: another type, an option that this model does not have, or a wrong value (named).
         """
-        kind = config.get("model_type")
-        ids = {f"{name}_id": config.get(f"{name}_token_id") for name in ("bos", "eos", "pad")}
-        if isinstance(ids["eos_id"], list):
-            ids["eos_id"] = ids["eos_id"][0]
-        vocab_size = config.get("vocab_size")
-        ids = {
-            key: value
-            for key, value in ids.items()
-            if isinstance(value, int) and isinstance(vocab_size, int) and value < vocab_size
-        }
-        if kind == OWN_MODEL_TYPE:
-            known = {key: config[key] for key in cls.model_fields if key in config}
-            return parse_config(cls, known, "config.json")
-        readers = {"gpt2": _from_gpt2, "llama": _from_llama}
-        if kind in readers:
-            try:
-                values = readers[kind](config)
-            except KeyError as error:
-                raise ConfigError(
-                    f"config.json: {error.args[0]} is missing.", field=str(error.args[0])
-                ) from None
-            return parse_config(cls, values | ids, "config.json")
-        raise ConfigError(
-            f"config.json: model_type {kind!r} is not supported.",
-            hint=f"Supported: gpt2, llama and {OWN_MODEL_TYPE}.",
-            field="model_type",
-        )
+        from llm_playground.transformer.hf.families import read_config
+
+        return read_config(cls, config)
 
     def to_hf(self) -> dict[str, Any]:
         """Return the ``config.json`` that ``transformers`` reads (or our own type's)."""
-        ids = {f"{name}_token_id": getattr(self, f"{name}_id") for name in ("bos", "eos", "pad")}
-        if self.family == "gpt2":
-            return {
-                "model_type": "gpt2",
-                "architectures": ["GPT2LMHeadModel"],
-                "vocab_size": self.vocab_size,
-                "n_positions": self.context_length,
-                "n_embd": self.width,
-                "n_layer": self.layers,
-                "n_head": self.heads,
-                "n_inner": self.hidden_width,
-                "activation_function": "gelu_new" if self.activation == "gelu_tanh" else "gelu",
-                "layer_norm_epsilon": self.norm_eps,
-                "initializer_range": self.init_std,
-                "embd_pdrop": self.dropout,
-                "attn_pdrop": self.dropout,
-                "resid_pdrop": self.dropout,
-                "tie_word_embeddings": True,
-                "torch_dtype": "float32",
-                **ids,
-            }
-        if self.family == "llama":
-            return {
-                "model_type": "llama",
-                "architectures": ["LlamaForCausalLM"],
-                "vocab_size": self.vocab_size,
-                "max_position_embeddings": self.context_length,
-                "hidden_size": self.width,
-                "intermediate_size": self.hidden_width,
-                "num_hidden_layers": self.layers,
-                "num_attention_heads": self.heads,
-                "num_key_value_heads": self.key_value_heads,
-                "head_dim": self.head_size,
-                "hidden_act": "silu",
-                "rms_norm_eps": self.norm_eps,
-                "initializer_range": self.init_std,
-                "rope_theta": self.rope_theta,
-                "rope_parameters": {"rope_type": "default", "rope_theta": self.rope_theta},
-                "attention_bias": False,
-                "mlp_bias": False,
-                "attention_dropout": 0.0,
-                "tie_word_embeddings": self.tied_embeddings,
-                "torch_dtype": "float32",
-                **ids,
-            }
-        return {"model_type": OWN_MODEL_TYPE, **self.model_dump(mode="json")}
+        from llm_playground.transformer.hf.families import write_config
 
-
-def _refuse(config: dict[str, Any], allowed: dict[str, tuple[Any, ...]]) -> None:
-    for key, values in allowed.items():
-        if key in config and config[key] not in values:
-            raise ConfigError(
-                f"config.json: {key} = {config[key]!r} is not supported.",
-                hint=f"Supported: {', '.join(map(repr, values))}.",
-                field=key,
-            )
-
-
-def _from_gpt2(config: dict[str, Any]) -> dict[str, Any]:
-    _refuse(
-        config,
-        {
-            "activation_function": ("gelu_new", "gelu_pytorch_tanh", "gelu"),
-            "scale_attn_by_inverse_layer_idx": (False,),
-            "scale_attn_weights": (True,),
-            "add_cross_attention": (False,),
-            "tie_word_embeddings": (True,),
-        },
-    )
-    return {
-        "vocab_size": config["vocab_size"],
-        "context_length": config.get("n_positions", 1024),
-        "width": config.get("n_embd", 768),
-        "layers": config.get("n_layer", 12),
-        "heads": config.get("n_head", 12),
-        "ffn_width": config.get("n_inner") or 4 * config.get("n_embd", 768),
-        "positions": "learned",
-        "norm": "layernorm",
-        "norm_eps": config.get("layer_norm_epsilon", 1e-5),
-        "activation": "gelu" if config.get("activation_function") == "gelu" else "gelu_tanh",
-        "tied_embeddings": True,
-        "bias": True,
-        "dropout": config.get("resid_pdrop", 0.0),
-        "init_std": config.get("initializer_range", 0.02),
-    }
-
-
-def _from_llama(config: dict[str, Any]) -> dict[str, Any]:
-    _refuse(config, {"hidden_act": ("silu",), "attention_bias": (False,), "mlp_bias": (False,)})
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    _refuse(rope, {"rope_type": ("default",), "type": ("default",)})
-    width, heads = config["hidden_size"], config["num_attention_heads"]
-    _refuse(config, {"head_dim": (None, width // max(1, heads))})
-    return {
-        "vocab_size": config["vocab_size"],
-        "context_length": config.get("max_position_embeddings", 2048),
-        "width": width,
-        "layers": config["num_hidden_layers"],
-        "heads": heads,
-        "kv_heads": config.get("num_key_value_heads"),
-        "ffn_width": config["intermediate_size"],
-        "positions": "rope",
-        "rope_theta": rope.get("rope_theta", config.get("rope_theta", 10_000.0)),
-        "norm": "rmsnorm",
-        "norm_eps": config.get("rms_norm_eps", 1e-6),
-        "activation": "swiglu",
-        "tied_embeddings": config.get("tie_word_embeddings", False),
-        "bias": False,
-        "init_std": config.get("initializer_range", 0.02),
-    }
-
-
-_GPT2 = {
-    "vocab_size": 50_257,
-    "context_length": 1024,
-    "positions": "learned",
-    "norm": "layernorm",
-    "activation": "gelu_tanh",
-    "bias": True,
-    "bos_id": 50_256,
-    "eos_id": 50_256,
-}
-PRESETS: dict[str, dict[str, Any]] = {
-    "quickstart": {"vocab_size": 1024, "context_length": 128, "width": 128, "layers": 4, "heads": 4},
-    "tiny-llama": {
-        "vocab_size": 320,
-        "context_length": 64,
-        "width": 32,
-        "layers": 2,
-        "heads": 4,
-        "kv_heads": 2,
-    },
-    "tiny-gpt2": {
-        **_GPT2,
-        "vocab_size": 320,
-        "context_length": 64,
-        "width": 32,
-        "layers": 2,
-        "heads": 4,
-        "bos_id": 0,
-        "eos_id": 0,
-    },
-    "gpt2-small": {**_GPT2, "width": 768, "layers": 12, "heads": 12},
-}
+        return write_config(self)
