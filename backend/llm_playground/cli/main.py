@@ -46,6 +46,9 @@ COMMANDS = {
     "models show": ("manage:models_show", "Show one model."),
     "models delete": ("manage:models_delete", "Move a model to the trash."),
     "models restore": ("manage:models_restore", "Bring a deleted model back."),
+    "model show": ("architectures:show", "Count parameters, operations and memory of a shape."),
+    "model compare": ("architectures:compare", "Put architectures side by side."),
+    "model import": ("model_import:import_", "Put a model folder into the workspace."),
     "recipes list": ("recipes:list_all", "List the recipes."),
 }
 

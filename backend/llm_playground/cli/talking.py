@@ -129,12 +129,11 @@ def generate(name: str, arguments: list[str]) -> int:
             "top_p": top_p,
             "max_tokens": max_tokens,
             "seed": seed,
-            "stop_ids": (tokenizer.eos_id,) if tokenizer.eos_id is not None else (),
+            "stop_ids": loaded.end_ids,
         }
         params = parse_config(SamplingParams, values, "the options")
         text = sys.stdin.read() if prompt == "-" else prompt
-        start = [tokenizer.eos_id] if tokenizer.eos_id is not None else []
-        ids = [*start, *tokenizer.encode_ordinary(text)]
+        ids = [*loaded.start_ids, *tokenizer.encode_ordinary(text)]
         if not ids:
             raise InputError("The prompt is empty.", field="prompt")
         print(text, end="")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from llm_playground.cli.options import call
+from llm_playground.cli.tables import print_table
 from llm_playground.core.errors import InputError, NotFoundError, StorageError
 from llm_playground.core.workspace import Workspace
 
@@ -28,7 +29,6 @@ AsJson = Annotated[bool, tyro.conf.arg(name="json")]
 _TARGET = tyro.conf.arg(metavar="FOLDER|FILE")
 _SIGNS = {" ": "·", "\n": "⏎", "\t": "→", "\r": "␍"}
 _SHOWN = 2_000  # characters of a text whose tokens `compare` prints
-_WIDE = 160  # columns where the output is no terminal
 
 
 def encode(name: str, arguments: list[str]) -> int:
@@ -73,7 +73,7 @@ def encode(name: str, arguments: list[str]) -> int:
             what = "special token" if token.special else branch or ""
             place = f"{token.start}-{token.end}"
             rows.append((number, token.id, _visible(token.text), token.bytes, place, what))
-        _table(("", "id", "text", "bytes", "characters", "cut as"), rows, left=(2, 3, 5))
+        print_table(("", "id", "text", "bytes", "characters", "cut as"), rows, left=(2, 3, 5))
         size = len(content.encode())
         print(f"{len(rows)} tokens, {len(content)} characters, {size} bytes")
         return 0
@@ -167,7 +167,7 @@ def compare(name: str, arguments: list[str]) -> int:
             for item, tokenizer, found in zip(tokenizers, opened, compared, strict=True)
         ]
         heads = ("tokenizer", "ids", "tokens", "bytes / token", "characters / token", "only here")
-        _table(heads, rows, left=(0,))
+        print_table(heads, rows, left=(0,))
         if len(content) <= _SHOWN:
             for item, found in zip(tokenizers, compared, strict=True):
                 texts = [span.bytes.decode("utf-8", "replace") for span in found.spans]
@@ -328,7 +328,7 @@ def list_all(name: str, arguments: list[str]) -> int:
             )
             for info in found
         ]
-        _table(("id", "kind", "ids", "pattern", "training", "", "name"), rows, left=(0, 1, 3, 4, 5, 6))
+        print_table(("id", "kind", "ids", "pattern", "training", "", "name"), rows, left=(0, 1, 3, 4, 5, 6))
         return 0
 
     return call(command, name, arguments)
@@ -476,21 +476,6 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.1%}"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[Any]], left: Sequence[int] = ()) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(width=None if sys.stdout.isatty() else _WIDE)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, head in enumerate(heads):
-        table.add_column(head, justify="left" if place in left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    console.print(table)
-
-
 def _print_marked(title: str, texts: Sequence[str], marked: set[int]) -> None:
     from rich.console import Console
     from rich.text import Text
@@ -519,7 +504,7 @@ def _coverage_table(what: str, figures: Sequence[Figures]) -> None:
         for item in figures
     ]
     heads = ("bytes / token", "characters / token", "tokens / word", "one-token words", "byte fallback")
-    _table((what, "tokens", *heads), rows, left=(0,))
+    print_table((what, "tokens", *heads), rows, left=(0,))
 
 
 def _print_prices(prices: PriceTable, as_json: bool) -> None:
@@ -538,7 +523,7 @@ def _print_prices(prices: PriceTable, as_json: bool) -> None:
         )
         for item in prices.prices
     ]
-    _table(("provider", "model", "input", "cached", "output", "batch", "as of"), rows, left=(0, 1))
+    print_table(("provider", "model", "input", "cached", "output", "batch", "as of"), rows, left=(0, 1))
     print(f"{prices.currency} per million tokens. {prices.note}")
 
 
@@ -556,7 +541,7 @@ def _print_estimate(found: CostEstimate) -> None:
     if found.monthly_cost is not None:
         monthly = (found.monthly_input_tokens or 0) + (found.monthly_output_tokens or 0)
         rows.append((f"{found.requests_per_month:,} a month", f"{monthly:,}", money(found.monthly_cost)))
-    _table((f"{found.provider} {found.model}", "tokens", found.currency), rows, left=(0,))
+    print_table((f"{found.provider} {found.model}", "tokens", found.currency), rows, left=(0,))
     print(f"{'Exact' if found.input.exact else 'Approximate'}: {found.input.reason}")
     for warning in found.warnings:
         print(warning)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from llm_playground.core.errors import InputError
 from llm_playground.generation.engine import FinishReason, GenerationEngine
 from llm_playground.generation.sampling import SamplingParams
-from llm_playground.tokenization import BPETokenizer, StreamDecoder
+from llm_playground.tokenization import StreamDecoder, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class StopMatcher:
 
 def stream_text(
     engine: GenerationEngine,
-    tokenizer: BPETokenizer,
+    tokenizer: Tokenizer,
     prompt_ids: Sequence[int],
     params: SamplingParams,
     stop: Sequence[str] = (),
@@ -84,7 +84,7 @@ def stream_text(
     for event in engine.generate([prompt_ids], params, should_stop):
         count += 1
         ended = event.finish_reason == "stop"
-        text = "" if ended else decoder.push(event.id)
+        text = "" if ended else _text_of(event.id, decoder)
         shown, met = matcher.push(text)
         if met:
             yield TextEvent(shown, count, "stop")
@@ -97,3 +97,14 @@ def stream_text(
             return
         yield TextEvent(shown, count)
     yield TextEvent(matcher.flush() + decoder.flush(), count, finish)
+
+
+def _text_of(token: int, decoder: StreamDecoder) -> str:
+    """Return the text of a token; nothing for an id of the model that its tokenizer has no token for.
+
+    Many published models have such ids, for their tables of embeddings are rounded up.
+    """
+    try:
+        return decoder.push(token)
+    except InputError:
+        return ""

@@ -7,11 +7,12 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llm_playground.core.errors import InputError
 from llm_playground.core.workspace import Artifact, Workspace
 
 if TYPE_CHECKING:
     from llm_playground.generation import GenerationEngine
-    from llm_playground.tokenization import BPETokenizer
+    from llm_playground.tokenization import Tokenizer
 
 
 @dataclass
@@ -27,13 +28,30 @@ class LoadedModel:
 
     artifact: Artifact
     engine: GenerationEngine
-    tokenizer: BPETokenizer
+    tokenizer: Tokenizer
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def is_chat(self) -> bool:
         """Whether it was taught to answer (else it continues text)."""
         return bool(self.artifact.summary.get("chat")) and self.tokenizer.chat_template is not None
+
+    @property
+    def start_ids(self) -> list[int]:
+        """What a text begins with: the model's first token, or else the one that ends texts."""
+        begin = self.engine.model.config.bos_id
+        chosen = self.tokenizer.eos_id if begin is None else begin
+        return [] if chosen is None else [chosen]
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """The ids that end a reply: the tokenizer's, ChatML's, and those of the model's own files."""
+        from llm_playground.transformer.hf.generation_file import end_ids
+
+        model = self.engine.model
+        known = (self.tokenizer.eos_id, self.tokenizer.special_tokens.get("<|im_end|>"))
+        ids = [*known, *end_ids(model.generation_defaults, model.config)]
+        return tuple(dict.fromkeys(id for id in ids if id is not None))
 
     @property
     def context_length(self) -> int:
@@ -60,6 +78,7 @@ class ModelCache:
 
         Raises:
             NotFoundError: there is no such model.
+            InputError: it has no tokenizer, or is no decoder.
             StorageError: its files were damaged.
         """
         with self._lock:
@@ -77,12 +96,20 @@ class ModelCache:
     def _load(artifact: Artifact) -> LoadedModel:
         from llm_playground.core.devices import pick_device
         from llm_playground.generation import GenerationEngine
-        from llm_playground.tokenization import load_tokenizer
+        from llm_playground.tokenization import open_tokenizer
         from llm_playground.transformer import TransformerLM
 
         artifact.verify()
+        if not (artifact.path / "tokenizer.json").is_file():
+            raise InputError(
+                f"The model {artifact.id} has no tokenizer, so it cannot read or write text.",
+                hint="Import it again with a tokenizer: llmp model import FOLDER --tokenizer NAME.",
+            )
+        tokenizer = open_tokenizer(artifact.path)
         model = TransformerLM.from_pretrained(artifact.path, device=pick_device())
-        return LoadedModel(artifact, GenerationEngine(model), load_tokenizer(artifact.path))
+        if model.config.architecture != "decoder":
+            raise InputError(f"The model {artifact.id} is an encoder: it fills gaps, it does not write on.")
+        return LoadedModel(artifact, GenerationEngine(model), tokenizer)
 
     def loaded(self) -> list[str]:
         """Return the ids of the models in memory."""

@@ -75,8 +75,7 @@ def prepare_reply(
         raise InputError("messages: at least one message is needed.", field="messages")
     room = model.context_length - min(params.max_tokens, max(_LEAST_ROOM, model.context_length // 4))
     if not model.is_chat:
-        start = [tokenizer.eos_id] if tokenizer.eos_id is not None else []
-        ids = [*start, *tokenizer.encode_ordinary(checked[-1].content)] or [0]
+        ids = [*model.start_ids, *tokenizer.encode_ordinary(checked[-1].content)] or [0]
         dropped = len(checked) - 1
     else:
         system = [message for message in checked[:1] if message.role == "system"]
@@ -95,6 +94,4 @@ def prepare_reply(
             f"{model.context_length} with the reply.",
             field="messages",
         )
-    ends = (tokenizer.eos_id, tokenizer.special_tokens.get("<|im_end|>"))
-    stop_ids = tuple(dict.fromkeys(token for token in ends if token is not None))
-    return Reply(model, ids, dropped, params.model_copy(update={"stop_ids": stop_ids}), tuple(stop))
+    return Reply(model, ids, dropped, params.model_copy(update={"stop_ids": model.end_ids}), tuple(stop))
