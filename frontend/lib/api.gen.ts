@@ -624,6 +624,346 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/transformer/presets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Presets
+         * @description List the named architectures; those small enough can be run here with random weights.
+         */
+        get: operations["list_presets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Schema
+         * @description Return the JSON schema of an architecture's settings: groups, bounds, help.
+         */
+        get: operations["get_architecture_schema"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Devices
+         * @description List devices to plan with, and this machine, whose rates are measured at the first call.
+         */
+        get: operations["list_devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Models
+         * @description List the models to look into: the workspace's, then presets with random weights.
+         */
+        get: operations["list_lab_models"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/analyze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Analyze
+         * @description Count parameters, operations, memory, time and cost; nothing is run, so that any size will do.
+         */
+        post: operations["analyze_architecture"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Compare
+         * @description Put 2 to 6 architectures side by side, setting by setting and component by component.
+         */
+        post: operations["compare_architectures"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/recommend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Recommend
+         * @description Find architectures that fit a memory and a budget, with the reasons.
+         */
+        post: operations["recommend_architecture"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/attention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Attention
+         * @description Name and score what every head does on a text of at least two tokens.
+         */
+        post: operations["attention_patterns"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/attention/thumbnails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Thumbnails
+         * @description Return a small picture of every head.
+         */
+        post: operations["attention_thumbnails"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/attention/map": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Attention Map
+         * @description Return one head's map, or the part of it that is asked for.
+         */
+        post: operations["attention_map"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Trace
+         * @description Follow one token through the model, from its embedding to the logits.
+         */
+        post: operations["trace_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/trace/tensor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Trace Tensor
+         * @description Return the numbers of any tensor on the way.
+         */
+        post: operations["trace_tensor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/trace/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Explain
+         * @description Work out one number from those before it.
+         */
+        post: operations["explain_number"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/lens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lens
+         * @description Say what the model would predict if it stopped after each layer.
+         */
+        post: operations["logit_lens"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/attribution": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Attribution
+         * @description Divide a logit among embedding, heads and feed-forward parts.
+         */
+        post: operations["attribute_logit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/patch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Patch
+         * @description Change values within the model and see what becomes of the next token.
+         */
+        post: operations["patch_model"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/transformer/patch/sweep": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sweep
+         * @description Patch each place in turn and see where the answer comes from.
+         */
+        post: operations["sweep_patches"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/playground/conversations": {
         parameters: {
             query?: never;
@@ -805,6 +1145,162 @@ export interface components {
             run_id?: string | null;
         };
         /**
+         * ArchitectureAnalysis
+         * @description Parameters, operations, memory and budget of an architecture.
+         */
+        ArchitectureAnalysis: {
+            /** Config */
+            config: {
+                [key: string]: unknown;
+            };
+            /** Family */
+            family: string;
+            /**
+             * Hf Type
+             * @description Model type in `transformers`, null where it has none.
+             */
+            hf_type: string | null;
+            /**
+             * Hf Config
+             * @description The `config.json` that an export would have.
+             */
+            hf_config: {
+                [key: string]: unknown;
+            };
+            settings: components["schemas"]["PlanSettings"];
+            parameters: components["schemas"]["ParameterCounts"];
+            flops: components["schemas"]["FlopCounts"];
+            memory: components["schemas"]["MemoryBytes"];
+            /** Kv Curve */
+            kv_curve: components["schemas"]["CurvePoint"][];
+            budget: components["schemas"]["Budget"];
+            /** Notes */
+            notes: string[];
+            /** Formulas */
+            formulas: components["schemas"]["Formula"][];
+        };
+        /**
+         * ArchitectureChoice
+         * @description One of the architectures: `model` or `config`, one of the two.
+         */
+        ArchitectureChoice: {
+            /**
+             * Label
+             * @description Default: its name.
+             */
+            label?: string | null;
+            /** Model */
+            model?: string | null;
+            /** Config */
+            config?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
+         * ArchitectureComparison
+         * @description Architectures side by side.
+         */
+        ArchitectureComparison: {
+            /** Items */
+            items: components["schemas"]["ComparedArchitecture"][];
+            /** Fields */
+            fields: components["schemas"]["ComparedField"][];
+            /** Deltas */
+            deltas: components["schemas"]["ComponentDelta"][];
+            /** Memory */
+            memory: components["schemas"]["MemoryDelta"][];
+            /** Kv Curves */
+            kv_curves: components["schemas"]["KVCurve"][];
+            /** Notes */
+            notes: string[];
+        };
+        /**
+         * ArchitectureRequest
+         * @description Which architecture (`model` or `config`, one of the two), and how it is trained and run.
+         * @example {
+         *       "batch": 8,
+         *       "model": "preset:gpt2-small",
+         *       "precision": "bf16"
+         *     }
+         * @example {
+         *       "config": {
+         *         "context_length": 128,
+         *         "heads": 4,
+         *         "kv_heads": 2,
+         *         "layers": 4,
+         *         "vocab_size": 1024,
+         *         "width": 128
+         *       },
+         *       "context": 128,
+         *       "tokens": 1000000000
+         *     }
+         */
+        ArchitectureRequest: {
+            /**
+             * Context
+             * @description Tokens of a sequence; default the model's context.
+             */
+            context?: number | null;
+            /**
+             * Batch
+             * @description Sequences of a training step on one device.
+             * @default 1
+             */
+            batch?: number;
+            /**
+             * Precision
+             * @description Of weights and activations.
+             * @default float32
+             * @enum {string}
+             */
+            precision?: "float32" | "bf16" | "fp16";
+            /**
+             * Optimizer
+             * @description Decides what is kept for each weight.
+             * @default adamw
+             * @enum {string}
+             */
+            optimizer?: "adamw" | "adamw-8bit" | "adafactor" | "lion" | "momentum" | "muon" | "sgd";
+            /**
+             * Checkpointing
+             * @description Activations that are computed twice.
+             * @default none
+             * @enum {string}
+             */
+            checkpointing?: "none" | "full" | "selective";
+            /**
+             * Shards
+             * @description Devices among which weights, gradients and optimizer are divided.
+             * @default 1
+             */
+            shards?: number;
+            /**
+             * Tokens
+             * @description Tokens to train on; default twenty for each parameter.
+             */
+            tokens?: number | null;
+            /**
+             * Device
+             * @description Device of the table, for time and cost.
+             */
+            device?: string | null;
+            /**
+             * Utilization
+             * @description Share of the device's peak that is reached.
+             * @default 0.4
+             */
+            utilization?: number;
+            /** Model */
+            model?: string | null;
+            /**
+             * Config
+             * @description Settings as in `schema`; others have defaults.
+             */
+            config?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /**
          * ArtifactDetail
          * @description The whole manifest.
          */
@@ -899,6 +1395,220 @@ export interface components {
         ArtifactList: {
             /** Artifacts */
             artifacts: components["schemas"]["ArtifactInfo"][];
+        };
+        /**
+         * AttentionAnswer
+         * @description Every head with its pattern.
+         */
+        AttentionAnswer: {
+            /** Model */
+            model: string;
+            /**
+             * Random
+             * @description The weights are random: nothing was learned.
+             */
+            random: boolean;
+            /**
+             * Tokenizer
+             * @description What cut the text.
+             */
+            tokenizer: string | null;
+            /** Tokens */
+            tokens: components["schemas"]["LabToken"][];
+            /** Layers */
+            layers: number;
+            /** Heads */
+            heads: number;
+            /** Patterns */
+            patterns: components["schemas"]["HeadPattern"][];
+            /** Definitions */
+            definitions: components["schemas"]["PatternDefinition"][];
+            induction_probe: components["schemas"]["InductionProbe"] | null;
+        };
+        /**
+         * AttentionRequest
+         * @description Whose heads, on which text.
+         * @example {
+         *       "model": "example",
+         *       "text": "Mia has a dog. The dog is in the garden."
+         *     }
+         */
+        AttentionRequest: {
+            /**
+             * Model
+             * @description Id of a model of the workspace, or `preset:NAME` (random weights from a fixed seed).
+             */
+            model: string;
+            /**
+             * Text
+             * @description Special tokens that it spells are special. It must fit into the model's context.
+             */
+            text?: string | null;
+            /**
+             * Ids
+             * @description In place of a text.
+             */
+            ids?: number[] | null;
+        };
+        /**
+         * AttributedComponent
+         * @description What one component adds.
+         */
+        AttributedComponent: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Layer */
+            layer: number | null;
+            /** Head */
+            head: number | null;
+            /** Value */
+            value: number;
+        };
+        /**
+         * AttributionAnswer
+         * @description A logit as the sum of what the components add.
+         */
+        AttributionAnswer: {
+            /** Model */
+            model: string;
+            /**
+             * Random
+             * @description The weights are random: nothing was learned.
+             */
+            random: boolean;
+            /**
+             * Tokenizer
+             * @description What cut the text.
+             */
+            tokenizer: string | null;
+            /** Tokens */
+            tokens: components["schemas"]["LabToken"][];
+            /** Position */
+            position: number;
+            /** Target */
+            target: number;
+            /** Target Text */
+            target_text: string;
+            /** Against */
+            against: number | null;
+            /** Against Text */
+            against_text: string | null;
+            /**
+             * Logit
+             * @description Of the target, or its difference to `against`.
+             */
+            logit: number;
+            /** Components */
+            components: components["schemas"]["AttributedComponent"][];
+            /**
+             * Sum
+             * @description Of the components.
+             */
+            sum: number;
+            /**
+             * Rest
+             * @description What the logit has beyond it.
+             */
+            rest: number;
+            /** Note */
+            note: string;
+        };
+        /**
+         * AttributionRequest
+         * @description Whose logit is divided among the components.
+         * @example {
+         *       "model": "example",
+         *       "position": -1,
+         *       "text": "Mia has a dog. Leo has a"
+         *     }
+         */
+        AttributionRequest: {
+            /**
+             * Model
+             * @description Id of a model of the workspace, or `preset:NAME` (random weights from a fixed seed).
+             */
+            model: string;
+            /**
+             * Text
+             * @description Special tokens that it spells are special. It must fit into the model's context.
+             */
+            text?: string | null;
+            /**
+             * Ids
+             * @description In place of a text.
+             */
+            ids?: number[] | null;
+            /**
+             * Position
+             * @description Index of a token; negative ones count from the end.
+             * @default -1
+             */
+            position?: number;
+            /**
+             * Target
+             * @description Default: the likeliest next token.
+             */
+            target?: number | null;
+            /**
+             * Against
+             * @description Divide the difference to this token's logit.
+             */
+            against?: number | null;
+        };
+        /**
+         * Budget
+         * @description What a training takes; null where the device, its price or its power is not known.
+         */
+        Budget: {
+            /** Tokens */
+            tokens: number;
+            /**
+             * Chinchilla Tokens
+             * @description Twenty for each parameter (Hoffmann et al. 2022).
+             */
+            chinchilla_tokens: number;
+            /** Tokens Per Parameter */
+            tokens_per_parameter: number;
+            /** Training Flops */
+            training_flops: number;
+            /**
+             * Hardware Flops
+             * @description With what checkpointing computes again.
+             */
+            hardware_flops: number;
+            /** Device */
+            device: string | null;
+            /** Devices */
+            devices: number;
+            /**
+             * Rate
+             * @description Operations per second reached by all devices together.
+             */
+            rate: number | null;
+            /** Seconds */
+            seconds: number | null;
+            /** Cost */
+            cost: number | null;
+            /** Currency */
+            currency: string;
+            /** Energy Kwh */
+            energy_kwh: number | null;
+            /**
+             * Predicted Loss
+             * @description By Hoffmann et al. 2022, nats per token.
+             */
+            predicted_loss: number;
+            /**
+             * Predicted Loss Replication
+             * @description By Besiroglu et al. 2024.
+             */
+            predicted_loss_replication: number;
+            /** Loss Curve */
+            loss_curve: components["schemas"]["LossPoint"][];
+            /** Optima */
+            optima: components["schemas"]["Optimum"][];
         };
         /**
          * ChatCompletion
@@ -1008,6 +1718,87 @@ export interface components {
             finish_reason: "stop" | "length";
         };
         /**
+         * CompareArchitecturesRequest
+         * @description Which architectures, and how each is trained and run.
+         * @example {
+         *       "architectures": [
+         *         {
+         *           "model": "preset:gpt2-small"
+         *         },
+         *         {
+         *           "config": {
+         *             "context_length": 128,
+         *             "heads": 4,
+         *             "kv_heads": 2,
+         *             "layers": 4,
+         *             "vocab_size": 1024,
+         *             "width": 128
+         *           },
+         *           "label": "Small and narrow"
+         *         }
+         *       ],
+         *       "context": 128
+         *     }
+         */
+        CompareArchitecturesRequest: {
+            /**
+             * Context
+             * @description Tokens of a sequence; default the model's context.
+             */
+            context?: number | null;
+            /**
+             * Batch
+             * @description Sequences of a training step on one device.
+             * @default 1
+             */
+            batch?: number;
+            /**
+             * Precision
+             * @description Of weights and activations.
+             * @default float32
+             * @enum {string}
+             */
+            precision?: "float32" | "bf16" | "fp16";
+            /**
+             * Optimizer
+             * @description Decides what is kept for each weight.
+             * @default adamw
+             * @enum {string}
+             */
+            optimizer?: "adamw" | "adamw-8bit" | "adafactor" | "lion" | "momentum" | "muon" | "sgd";
+            /**
+             * Checkpointing
+             * @description Activations that are computed twice.
+             * @default none
+             * @enum {string}
+             */
+            checkpointing?: "none" | "full" | "selective";
+            /**
+             * Shards
+             * @description Devices among which weights, gradients and optimizer are divided.
+             * @default 1
+             */
+            shards?: number;
+            /**
+             * Tokens
+             * @description Tokens to train on; default twenty for each parameter.
+             */
+            tokens?: number | null;
+            /**
+             * Device
+             * @description Device of the table, for time and cost.
+             */
+            device?: string | null;
+            /**
+             * Utilization
+             * @description Share of the device's peak that is reached.
+             * @default 0.4
+             */
+            utilization?: number;
+            /** Architectures */
+            architectures: components["schemas"]["ArchitectureChoice"][];
+        };
+        /**
          * CompareRequest
          * @description Which text, and by which tokenizers.
          * @example {
@@ -1029,6 +1820,32 @@ export interface components {
              * @description At most 200,000 characters.
              */
             text: string;
+        };
+        /**
+         * ComparedArchitecture
+         * @description One architecture and its figures.
+         */
+        ComparedArchitecture: {
+            /** Label */
+            label: string;
+            analysis: components["schemas"]["ArchitectureAnalysis"];
+        };
+        /**
+         * ComparedField
+         * @description One setting, side by side.
+         */
+        ComparedField: {
+            /** Field */
+            field: string;
+            /** Group */
+            group: string;
+            /**
+             * Values
+             * @description In the order asked for.
+             */
+            values: unknown[];
+            /** Differs */
+            differs: boolean;
         };
         /**
          * ComparedTokenizer
@@ -1085,6 +1902,55 @@ export interface components {
             role: "system" | "developer" | "user" | "assistant";
             /** Content */
             content: string | components["schemas"]["TextPart"][];
+        };
+        /**
+         * ComponentBytes
+         * @description Bytes of one component.
+         */
+        ComponentBytes: {
+            /** Component */
+            component: string;
+            /** Bytes */
+            bytes: number;
+        };
+        /**
+         * ComponentCount
+         * @description Parameters of one component.
+         */
+        ComponentCount: {
+            /** Component */
+            component: string;
+            /** Count */
+            count: number;
+            /** Share */
+            share: number;
+        };
+        /**
+         * ComponentDelta
+         * @description One component, side by side.
+         */
+        ComponentDelta: {
+            /** Component */
+            component: string;
+            /** Parameters */
+            parameters: number[];
+            /** Share */
+            share: number[];
+            /**
+             * Flops
+             * @description Forward operations for one token.
+             */
+            flops: number[];
+        };
+        /**
+         * ComponentFlops
+         * @description Operations of one component for one token.
+         */
+        ComponentFlops: {
+            /** Component */
+            component: string;
+            /** Forward */
+            forward: number;
         };
         /**
          * Conversation
@@ -1349,6 +2215,16 @@ export interface components {
             suspicious: components["schemas"]["SuspiciousGroup"][];
         };
         /**
+         * CurvePoint
+         * @description KV cache of one sequence.
+         */
+        CurvePoint: {
+            /** Context */
+            context: number;
+            /** Bytes */
+            bytes: number;
+        };
+        /**
          * DecodeRequest
          * @description Which ids, and by which tokenizer.
          * @example {
@@ -1407,19 +2283,29 @@ export interface components {
             partial: boolean;
         };
         /**
-         * Device
-         * @description The processor or accelerator.
+         * DeviceList
+         * @description Devices to plan with.
          */
-        Device: {
-            /** Name */
-            name: string;
+        DeviceList: {
             /**
-             * Type
-             * @description cpu, cuda or mps.
+             * Devices
+             * @description The fastest first.
              */
-            type: string;
-            /** Cores */
-            cores: number;
+            devices: components["schemas"]["llm_playground__core__device_table__Device"][];
+            /** @description The machine that the server runs on, measured. */
+            this: components["schemas"]["llm_playground__core__device_table__Device"];
+            /**
+             * As Of
+             * @description The oldest day for which an entry was right.
+             */
+            as_of: string | null;
+            /** Currency */
+            currency: string;
+            /**
+             * Note
+             * @description Words for whoever reads the table.
+             */
+            note: string;
         };
         /**
          * Done
@@ -1507,6 +2393,11 @@ export interface components {
              * @description The setting at fault.
              */
             field?: string | null;
+            /**
+             * Problems
+             * @description Every setting at fault; only where the request's settings are wrong.
+             */
+            problems?: components["schemas"]["Problem"][] | null;
         };
         /**
          * Event
@@ -1536,6 +2427,182 @@ export interface components {
             events: components["schemas"]["Event"][];
         };
         /**
+         * ExplainAnswer
+         * @description A number as the sum that made it.
+         */
+        ExplainAnswer: {
+            /** Name */
+            name: string;
+            /** Position */
+            position: number;
+            /** Index */
+            index: number;
+            /** Head */
+            head: number | null;
+            /**
+             * Title
+             * @description Which number it is, in words.
+             */
+            title: string;
+            /**
+             * Operation
+             * @description Kind of computation that made it.
+             */
+            operation: string;
+            /**
+             * Value
+             * @description As the model computed it.
+             */
+            value: number;
+            /**
+             * Terms
+             * @description The 32 largest.
+             */
+            terms: components["schemas"]["Term"][];
+            /**
+             * Rest
+             * @description Sum of all others.
+             */
+            rest: number;
+            /**
+             * Count
+             * @description Number of terms, the others too.
+             */
+            count: number;
+            /** Bias */
+            bias: number;
+            /**
+             * Sum
+             * @description Terms, rest and bias: the value but for rounding.
+             */
+            sum: number;
+            /** Formula */
+            formula: string;
+        };
+        /**
+         * ExplainRequest
+         * @description Which number is to be worked out.
+         * @example {
+         *       "head": 0,
+         *       "index": 3,
+         *       "model": "example",
+         *       "name": "blocks.0.attention.scores",
+         *       "position": -1,
+         *       "text": "Mia has a dog. The dog is in the garden."
+         *     }
+         */
+        ExplainRequest: {
+            /**
+             * Model
+             * @description Id of a model of the workspace, or `preset:NAME` (random weights from a fixed seed).
+             */
+            model: string;
+            /**
+             * Text
+             * @description Special tokens that it spells are special. It must fit into the model's context.
+             */
+            text?: string | null;
+            /**
+             * Ids
+             * @description In place of a text.
+             */
+            ids?: number[] | null;
+            /** Name */
+            name: string;
+            /**
+             * Position
+             * @description Index of a token; negative ones count from the end.
+             */
+            position: number;
+            /**
+             * Index
+             * @description Of the number in the token's vector.
+             */
+            index: number;
+            /** Head */
+            head?: number | null;
+        };
+        /**
+         * FlopCounts
+         * @description Floating-point operations per token at the context asked for; a multiply-add counts two.
+         */
+        FlopCounts: {
+            /** Context */
+            context: number;
+            /** Per Token Forward */
+            per_token_forward: number;
+            /** Per Token Training */
+            per_token_training: number;
+            /**
+             * Per Token Forward Full
+             * @description If every token saw all others.
+             */
+            per_token_forward_full: number;
+            /**
+             * Recomputed
+             * @description What full checkpointing adds.
+             */
+            recomputed: number;
+            /** By Component */
+            by_component: components["schemas"]["ComponentFlops"][];
+        };
+        /**
+         * Formula
+         * @description How a figure is worked out, and who says so.
+         */
+        Formula: {
+            /** Name */
+            name: string;
+            /** Formula */
+            formula: string;
+            /** Source */
+            source: string;
+        };
+        /**
+         * HeadPattern
+         * @description What one head does on this text.
+         */
+        HeadPattern: {
+            /** Layer */
+            layer: number;
+            /** Head */
+            head: number;
+            /**
+             * Label
+             * @description Name of the pattern, or `mixed`.
+             */
+            label: string;
+            /**
+             * Score
+             * @description Of that pattern; for `mixed` the greatest strength of any.
+             */
+            score: number;
+            /**
+             * Strength
+             * @description What the label rests on: the score beyond chance, 1 at most.
+             */
+            strength: number;
+            /**
+             * Labels
+             * @description All patterns that are strong enough, the label first.
+             */
+            labels: string[];
+            /** Measured On */
+            measured_on: string;
+            /**
+             * Scores
+             * @description By the definitions' names; null where the text has nothing to measure it on.
+             */
+            scores: {
+                [key: string]: number | null;
+            };
+            /**
+             * Offsets
+             * @description Mean weight on the token k before, for k from 0.
+             */
+            offsets: number[];
+        };
+        /**
          * Health
          * @description How the server is.
          */
@@ -1547,7 +2614,7 @@ export interface components {
             status?: string;
             /** Version */
             version: string;
-            device: components["schemas"]["Device"];
+            device: components["schemas"]["llm_playground__api__system__Device"];
             memory: components["schemas"]["Memory"];
             /**
              * Workspace
@@ -1559,6 +2626,16 @@ export interface components {
              * @description Whether the web app is built.
              */
             web_app: boolean;
+        };
+        /**
+         * InductionProbe
+         * @description Random tokens, said twice, on which induction is measured.
+         */
+        InductionProbe: {
+            /** Tokens */
+            tokens: number;
+            /** Seed */
+            seed: number;
         };
         /**
          * InspectedMerge
@@ -1674,6 +2751,98 @@ export interface components {
             begins: boolean;
         };
         /**
+         * KVCurve
+         * @description KV cache of one architecture over the context.
+         */
+        KVCurve: {
+            /** Label */
+            label: string;
+            /** Points */
+            points: components["schemas"]["CurvePoint"][];
+        };
+        /**
+         * LabModel
+         * @description A model to look into.
+         */
+        LabModel: {
+            /**
+             * Ref
+             * @description What requests call it: an id, or `preset:NAME`.
+             */
+            ref: string;
+            /** Name */
+            name: string;
+            /**
+             * Random
+             * @description Its weights are random: nothing was learned.
+             */
+            random: boolean;
+            /**
+             * Builtin
+             * @description Comes with the program.
+             */
+            builtin: boolean;
+            /**
+             * Architecture
+             * @enum {string}
+             */
+            architecture: "decoder" | "encoder" | "encoder-decoder";
+            /** Layers */
+            layers: number;
+            /** Heads */
+            heads: number;
+            /** Kv Heads */
+            kv_heads: number;
+            /** Width */
+            width: number;
+            /** Parameters */
+            parameters: number;
+            /** Context Length */
+            context_length: number;
+            /** Vocab Size */
+            vocab_size: number;
+            /**
+             * Tokenizer
+             * @description Cuts texts for it; null: give ids.
+             */
+            tokenizer: string | null;
+            /** Runnable */
+            runnable: boolean;
+            /** Why Not */
+            why_not: string | null;
+        };
+        /**
+         * LabModelList
+         * @description Models of the workspace, newest first and built-in ones last; then presets.
+         */
+        LabModelList: {
+            /** Models */
+            models: components["schemas"]["LabModel"][];
+        };
+        /**
+         * LabToken
+         * @description A token and its characters in the text.
+         */
+        LabToken: {
+            /** Id */
+            id: number;
+            /**
+             * Text
+             * @description With U+FFFD where the token holds only a part of a character.
+             */
+            text: string;
+            /**
+             * Start
+             * @description First character (code point) of the text, or of the ids' text.
+             */
+            start: number;
+            /**
+             * End
+             * @description The character behind the last.
+             */
+            end: number;
+        };
+        /**
          * LatestValue
          * @description The newest value of a metric.
          */
@@ -1682,6 +2851,136 @@ export interface components {
             step: number;
             /** Value */
             value: number | null;
+        };
+        /**
+         * LayerCount
+         * @description Parameters of one layer, or of what lies outside the layers.
+         */
+        LayerCount: {
+            /**
+             * Name
+             * @description `embedding`, `layer 0`, `final norm and head` and so on.
+             */
+            name: string;
+            /** Layer */
+            layer: number | null;
+            /** Count */
+            count: number;
+            /** By Component */
+            by_component: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * LensAnswer
+         * @description What the model would say if it stopped after each layer.
+         */
+        LensAnswer: {
+            /** Model */
+            model: string;
+            /**
+             * Random
+             * @description The weights are random: nothing was learned.
+             */
+            random: boolean;
+            /**
+             * Tokenizer
+             * @description What cut the text.
+             */
+            tokenizer: string | null;
+            /** Tokens */
+            tokens: components["schemas"]["LabToken"][];
+            /**
+             * Layers
+             * @description The embedding, then each layer.
+             */
+            layers: components["schemas"]["LensLayer"][];
+            /**
+             * Note
+             * @description What the target is, and what is special about this model.
+             */
+            note: string;
+        };
+        /**
+         * LensGuess
+         * @description A token and how likely it is.
+         */
+        LensGuess: {
+            /** Id */
+            id: number;
+            /** Text */
+            text: string;
+            /** Probability */
+            probability: number;
+        };
+        /**
+         * LensLayer
+         * @description What one layer would say.
+         */
+        LensLayer: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Positions */
+            positions: components["schemas"]["LensPosition"][];
+        };
+        /**
+         * LensPosition
+         * @description What one layer would say after one token.
+         */
+        LensPosition: {
+            /** Top */
+            top: components["schemas"]["LensGuess"][];
+            /**
+             * Entropy
+             * @description In nats.
+             */
+            entropy: number;
+            /**
+             * Target Rank
+             * @description Of the token that follows (of an encoder: that is there), 1 is the likeliest.
+             */
+            target_rank: number | null;
+            /** Target Probability */
+            target_probability: number | null;
+            /**
+             * Kl To Final
+             * @description From the last layer's distribution, in nats.
+             */
+            kl_to_final: number;
+        };
+        /**
+         * LensRequest
+         * @description What each layer would say.
+         * @example {
+         *       "model": "example",
+         *       "text": "Mia has a dog. The dog is in the garden.",
+         *       "top": 5
+         *     }
+         */
+        LensRequest: {
+            /**
+             * Model
+             * @description Id of a model of the workspace, or `preset:NAME` (random weights from a fixed seed).
+             */
+            model: string;
+            /**
+             * Text
+             * @description Special tokens that it spells are special. It must fit into the model's context.
+             */
+            text?: string | null;
+            /**
+             * Ids
+             * @description In place of a text.
+             */
+            ids?: number[] | null;
+            /**
+             * Top
+             * @description Likeliest tokens at each place.
+             * @default 5
+             */
+            top?: number;
         };
         /**
          * LongPrice
@@ -1710,6 +3009,80 @@ export interface components {
             output: number;
         };
         /**
+         * LossPoint
+         * @description Loss that scaling laws predict.
+         */
+        LossPoint: {
+            /** Tokens */
+            tokens: number;
+            /** Loss */
+            loss: number;
+            /** Loss Replication */
+            loss_replication: number;
+        };
+        /**
+         * MapRequest
+         * @description One head's map, or a part of it.
+         * @example {
+         *       "head": 0,
+         *       "kind": "weights",
+         *       "layer": 1,
+         *       "model": "example",
+         *       "text": "Mia has a dog. The dog is in the garden."
+         *     }
+         */
+        MapRequest: {
+            /**
+             * Model
+             * @description Id of a model of the workspace, or `preset:NAME` (random weights from a fixed seed).
+             */
+            model: string;
+            /**
+             * Text
+             * @description Special tokens that it spells are special. It must fit into the model's context.
+             */
+            text?: string | null;
+            /**
+             * Ids
+             * @description In place of a text.
+             */
+            ids?: number[] | null;
+            /**
+             * Layer
+             * @description Counted from 0.
+             */
+            layer: number;
+            /**
+             * Head
+             * @description Counted from 0.
+             * @default 0
+             */
+            head?: number;
+            /**
+             * Kind
+             * @description A rollout is of the whole layer: it has no heads.
+             * @default weights
+             * @enum {string}
+             */
+            kind?: "weights" | "value_weighted" | "rollout";
+            /**
+             * Rows
+             * @description First row, and the row behind the last.
+             */
+            rows?: [
+                number,
+                number
+            ] | null;
+            /**
+             * Columns
+             * @description First column, and the one behind the last.
+             */
+            columns?: [
+                number,
+                number
+            ] | null;
+        };
+        /**
          * Memory
          * @description Memory in bytes.
          */
@@ -1723,6 +3096,47 @@ export interface components {
             total_bytes: number;
             /** Available Bytes */
             available_bytes: number;
+        };
+        /**
+         * MemoryBytes
+         * @description Memory of one device in bytes.
+         */
+        MemoryBytes: {
+            /** Weights */
+            weights: number;
+            /** Gradients */
+            gradients: number;
+            /** Optimizer */
+            optimizer: number;
+            /** Activations */
+            activations: number;
+            /** Logits */
+            logits: number;
+            /**
+             * Gathered
+             * @description Weights that are whole for a while though they are divided.
+             */
+            gathered: number;
+            /** Total Training */
+            total_training: number;
+            /** Inference */
+            inference: number;
+            /** Kv Cache Per Token */
+            kv_cache_per_token: number;
+            /** Kv Cache At Context */
+            kv_cache_at_context: number;
+            /** Activations By Component */
+            activations_by_component: components["schemas"]["ComponentBytes"][];
+        };
+        /**
+         * MemoryDelta
+         * @description One part of the memory, side by side.
+         */
+        MemoryDelta: {
+            /** Part */
+            part: string;
+            /** Bytes */
+            bytes: number[];
         };
         /**
          * MetricSeries
@@ -1958,6 +3372,20 @@ export interface components {
             };
         };
         /**
+         * NumberPlace
+         * @description Where a number stands among the tensors of the pass.
+         */
+        NumberPlace: {
+            /** Name */
+            name: string;
+            /** Position */
+            position: number;
+            /** Index */
+            index: number;
+            /** Head */
+            head: number | null;
+        };
+        /**
          * OpenAIError
          * @description Body of an error.
          */
@@ -1977,6 +3405,215 @@ export interface components {
             param?: string | null;
             /** Code */
             code?: string | null;
+        };
+        /**
+         * Optimum
+         * @description The best split of a training's compute by one fit of the law.
+         */
+        Optimum: {
+            /** Law */
+            law: string;
+            /** Source */
+            source: string;
+            /** Parameters */
+            parameters: number;
+            /** Tokens */
+            tokens: number;
+            /** Loss */
+            loss: number;
+        };
+        /**
+         * ParameterCounts
+         * @description Parameters, a tied head once.
+         */
+        ParameterCounts: {
+            /** Total */
+            total: number;
+            /** Trainable */
+            trainable: number;
+            /**
+             * Active
+             * @description Those that work on one token: fewer where experts are chosen.
+             */
+            active: number;
+            /** Without Embeddings */
+            without_embeddings: number;
+            /** By Component */
+            by_component: components["schemas"]["ComponentCount"][];
+            /** By Layer */
+            by_layer: components["schemas"]["LayerCount"][];
+        };
+        /**
+         * PatchAnswer
+         * @description What the changes do to the next token.
+         */
+        PatchAnswer: {
+            /** Model */
+            model: string;
+            /**
+             * Random
+             * @description The weights are random: nothing was learned.
+             */
+            random: boolean;
+            /**
+             * Tokenizer
+             * @description What cut the text.
+             */
+            tokenizer: string | null;
+            /** Tokens */
+            tokens: components["schemas"]["LabToken"][];
+            /** Position */
+            position: number;
+            /** Source Tokens */
+            source_tokens: components["schemas"]["LabToken"][] | null;
+            /** Before */
+            before: components["schemas"]["Prediction"][];
+            /** After */
+            after: components["schemas"]["Prediction"][];
+            /**
+             * Kl
+             * @description From before to after, in nats.
+             */
+            kl: number;
+            /** Targets */
+            targets: components["schemas"]["PatchTarget"][];
+        };
+        /**
+         * PatchIntervention
+         * @description One change within the model.
+         */
+        PatchIntervention: {
+            /**
+             * Part
+             * @enum {string}
+             */
+            part: "head" | "attention" | "ffn" | "residual";
+            /**
+             * Layer
+             * @description Counted from 0.
+             */
+            layer: number;
+            /**
+             * Head
+             * @description Needed for `head`.
+             */
+            head?: number | null;
+            /**
+             * Position
+             * @description Only at this token; null: at all.
+             */
+            position?: number | null;
+            /**
+             * Kind
+             * @description Nothing, the mean over the text, or the value from `source_text`.
+             * @enum {string}
+             */
+            kind: "zero" | "mean" | "patch";
+        };
+        /**
+         * PatchRequest
+         * @description What is changed, and where the outcome is looked at.
+         * @example {
+         *       "interventions": [
+         *         {
+         *           "head": 0,
+         *           "kind": "zero",
+         *           "layer": 1,
+         *           "part": "head"
+         *         }
+         *       ],
+         *       "model": "example",
+         *       "text": "Mia has a dog. Leo has a"
+         *     }
+         */
+        PatchRequest: {
+            /**
+             * Model
+             * @description Id of a model of the workspace, or `preset:NAME` (random weights from a fixed seed).
+             */
+            model: string;
+            /**
+             * Text
+             * @description Special tokens that it spells are special. It must fit into the model's context.
+             */
+            text?: string | null;
+            /**
+             * Ids
+             * @description In place of a text.
+             */
+            ids?: number[] | null;
+            /**
+             * Interventions
+             * @description None: nothing changes.
+             */
+            interventions: components["schemas"]["PatchIntervention"][];
+            /**
+             * Source Text
+             * @description Where `patch` takes values from; as many tokens.
+             */
+            source_text?: string | null;
+            /**
+             * Source Ids
+             * @description In its place.
+             */
+            source_ids?: number[] | null;
+            /**
+             * Position
+             * @description Index of a token; negative ones count from the end.
+             * @default -1
+             */
+            position?: number;
+            /**
+             * Targets
+             * @description Tokens to report as well.
+             */
+            targets?: number[] | null;
+            /**
+             * Top
+             * @description Likeliest next tokens before and after.
+             * @default 10
+             */
+            top?: number;
+        };
+        /**
+         * PatchTarget
+         * @description How likely a token was and is.
+         */
+        PatchTarget: {
+            /** Id */
+            id: number;
+            /** Text */
+            text: string;
+            /** Before */
+            before: number;
+            /** After */
+            after: number;
+        };
+        /**
+         * PatternDefinition
+         * @description What a pattern is, exactly.
+         */
+        PatternDefinition: {
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+            /** Formula */
+            formula: string;
+            /** Source */
+            source: string;
+            /**
+             * Measured On
+             * @enum {string}
+             */
+            measured_on: "text" | "probe";
+            /**
+             * Threshold
+             * @description Least strength for the label; null: never a label.
+             */
+            threshold: number | null;
+            /** False Positives */
+            false_positives: string;
         };
         /**
          * PlacedToken
@@ -2000,6 +3637,88 @@ export interface components {
             partial: boolean;
             /** Special */
             special: boolean;
+        };
+        /**
+         * PlanSettings
+         * @description How the architecture is trained and run.
+         */
+        PlanSettings: {
+            /** Context */
+            context: number;
+            /** Batch */
+            batch: number;
+            /** Precision */
+            precision: string;
+            /** Optimizer */
+            optimizer: string;
+            /** Checkpointing */
+            checkpointing: string;
+            /** Shards */
+            shards: number;
+            /** Utilization */
+            utilization: number;
+        };
+        /**
+         * Prediction
+         * @description A possible next token.
+         */
+        Prediction: {
+            /** Id */
+            id: number;
+            /** Text */
+            text: string;
+            /** Logit */
+            logit: number;
+            /** Probability */
+            probability: number;
+        };
+        /**
+         * PresetEntry
+         * @description A named architecture.
+         */
+        PresetEntry: {
+            /** Name */
+            name: string;
+            /** Aliases */
+            aliases: string[];
+            /** Title */
+            title: string;
+            /** About */
+            about: string;
+            /**
+             * Family
+             * @description Model type in the Hugging Face world, or `llm_playground`.
+             */
+            family: string;
+            /** Config */
+            config: {
+                [key: string]: unknown;
+            };
+            /** Parameters */
+            parameters: number;
+            /**
+             * Runnable
+             * @description Small enough to run here with random weights.
+             */
+            runnable: boolean;
+            /**
+             * Needs Bytes
+             * @description Memory that running it takes: float32 weights and one pass.
+             */
+            needs_bytes: number;
+            /**
+             * Why Not
+             * @description Why it cannot be run here, null where it can.
+             */
+            why_not: string | null;
+        };
+        /**
+         * PresetList
+         * @description Named architectures, smallest first.
+         */
+        PresetList: {
+            /** Presets */
+            presets: components["schemas"]["PresetEntry"][];
         };
         /**
          * Price
@@ -2091,6 +3810,22 @@ export interface components {
             prices: components["schemas"]["Price"][];
         };
         /**
+         * Problem
+         * @description One wrong setting.
+         */
+        Problem: {
+            /**
+             * Field
+             * @description Dotted name of the setting.
+             */
+            field: string;
+            /**
+             * Message
+             * @description What is wrong with it, in words that follow its name.
+             */
+            message: string;
+        };
+        /**
          * RecipeDetail
          * @description A recipe with the configuration that `POST /runs` takes for the stage `recipe`.
          */
@@ -2151,6 +3886,114 @@ export interface components {
             stage: string;
             /** Title */
             title: string;
+        };
+        /**
+         * RecommendRequest
+         * @description What there is to work with.
+         * @example {
+         *       "flops": 200000000000,
+         *       "hours": 2,
+         *       "memory_bytes": 8000000000,
+         *       "purpose": "train"
+         *     }
+         * @example {
+         *       "context": 8192,
+         *       "memory_bytes": 24000000000,
+         *       "purpose": "run"
+         *     }
+         */
+        RecommendRequest: {
+            /**
+             * Memory Bytes
+             * @description Memory of the device.
+             */
+            memory_bytes: number;
+            /**
+             * Device
+             * @description Device of the table.
+             */
+            device?: string | null;
+            /**
+             * Hours
+             * @description Time to train.
+             */
+            hours?: number | null;
+            /**
+             * Flops
+             * @description Operations per second reached; default from the device.
+             */
+            flops?: number | null;
+            /**
+             * Purpose
+             * @default train
+             * @enum {string}
+             */
+            purpose?: "train" | "run";
+            /** Vocab Size */
+            vocab_size?: number | null;
+            /** Context */
+            context?: number | null;
+        };
+        /**
+         * Recommendation
+         * @description An architecture that fits, and why.
+         */
+        Recommendation: {
+            /**
+             * Name
+             * @description Preset, null for one made to measure.
+             */
+            name: string | null;
+            /** Config */
+            config: {
+                [key: string]: unknown;
+            };
+            /** Parameters */
+            parameters: number;
+            /**
+             * Tokens
+             * @description Tokens to train on within the budget; null for running.
+             */
+            tokens: number | null;
+            /** Batch */
+            batch: number;
+            /** Precision */
+            precision: string;
+            /** Checkpointing */
+            checkpointing: string;
+            /** Optimizer */
+            optimizer: string;
+            /**
+             * Memory Bytes
+             * @description What that takes.
+             */
+            memory_bytes: number;
+            /** Training Flops */
+            training_flops: number | null;
+            /**
+             * Seconds
+             * @description Of the whole training; null where the rate is not known.
+             */
+            seconds: number | null;
+            /** Predicted Loss */
+            predicted_loss: number | null;
+            /** Reasons */
+            reasons: string[];
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * Recommendations
+         * @description Architectures that fit, the best first.
+         */
+        Recommendations: {
+            /** Recommendations */
+            recommendations: components["schemas"]["Recommendation"][];
+            /**
+             * Reasons
+             * @description How they were found.
+             */
+            reasons: string[];
         };
         /**
          * Replay
@@ -2599,6 +4442,202 @@ export interface components {
             tokens: components["schemas"]["SuspiciousEntry"][];
         };
         /**
+         * SweepAnswer
+         * @description How much of the clean answer each place brings back: 0 as corrupted, 1 as clean.
+         */
+        SweepAnswer: {
+            /** Model */
+            model: string;
+            /**
+             * Random
+             * @description The weights are random: nothing was learned.
+             */
+            random: boolean;
+            /**
+             * Tokenizer
+             * @description What cut the text.
+             */
+            tokenizer: string | null;
+            /** Tokens */
+            tokens: components["schemas"]["LabToken"][];
+            /** Source Tokens */
+            source_tokens: components["schemas"]["LabToken"][];
+            /** Position */
+            position: number;
+            /** Answer */
+            answer: number;
+            /** Answer Text */
+            answer_text: string;
+            /**
+             * Wrong
+             * @description Null where both texts have the same likeliest token.
+             */
+            wrong: number | null;
+            /** Wrong Text */
+            wrong_text: string | null;
+            /** Rows */
+            rows: string[];
+            /** Columns */
+            columns: string[];
+            /** Values */
+            values: (number | null)[][];
+            /** Metric */
+            metric: string;
+            /** Clean */
+            clean: number;
+            /** Corrupted */
+            corrupted: number;
+        };
+        /**
+         * SweepRequest
+         * @description Two texts of as many tokens; each place of the first is put into the second.
+         * @example {
+         *       "model": "example",
+         *       "part": "residual",
+         *       "source_text": "Mia has a cat. Leo has a dog. Mia has a",
+         *       "text": "Mia has a dog. Leo has a cat. Mia has a"
+         *     }
+         */
+        SweepRequest: {
+            /**
+             * Model
+             * @description Id of a model of the workspace, or `preset:NAME` (random weights from a fixed seed).
+             */
+            model: string;
+            /**
+             * Text
+             * @description Special tokens that it spells are special. It must fit into the model's context.
+             */
+            text?: string | null;
+            /**
+             * Ids
+             * @description In place of a text.
+             */
+            ids?: number[] | null;
+            /**
+             * Source Text
+             * @description The corrupted text.
+             */
+            source_text?: string | null;
+            /**
+             * Source Ids
+             * @description In its place.
+             */
+            source_ids?: number[] | null;
+            /**
+             * Part
+             * @default residual
+             * @enum {string}
+             */
+            part?: "residual" | "attention" | "ffn" | "head";
+            /**
+             * Position
+             * @description Index of a token; negative ones count from the end.
+             * @default -1
+             */
+            position?: number;
+            /**
+             * Answer
+             * @description Default: the likeliest after the clean text.
+             */
+            answer?: number | null;
+            /**
+             * Wrong
+             * @description Default: the likeliest after the corrupted text.
+             */
+            wrong?: number | null;
+        };
+        /**
+         * TensorAnswer
+         * @description Numbers of a tensor, row by row; the figures are of all that was selected.
+         */
+        TensorAnswer: {
+            /** Name */
+            name: string;
+            /** Shape */
+            shape: number[];
+            /** Values */
+            values: number[];
+            /** Minimum */
+            minimum: number;
+            /** Maximum */
+            maximum: number;
+            /** Mean */
+            mean: number;
+            /** Formula */
+            formula: string;
+        };
+        /**
+         * TensorRequest
+         * @description Which numbers of a tensor.
+         * @example {
+         *       "head": 0,
+         *       "model": "example",
+         *       "name": "blocks.0.attention.q",
+         *       "position": -1,
+         *       "text": "Mia has a dog. The dog is in the garden."
+         *     }
+         */
+        TensorRequest: {
+            /**
+             * Model
+             * @description Id of a model of the workspace, or `preset:NAME` (random weights from a fixed seed).
+             */
+            model: string;
+            /**
+             * Text
+             * @description Special tokens that it spells are special. It must fit into the model's context.
+             */
+            text?: string | null;
+            /**
+             * Ids
+             * @description In place of a text.
+             */
+            ids?: number[] | null;
+            /**
+             * Name
+             * @description As in the steps of a trace.
+             */
+            name: string;
+            /**
+             * Position
+             * @description Of the token; null: all of them.
+             */
+            position?: number | null;
+            /** Head */
+            head?: number | null;
+            /**
+             * Start
+             * @description Leave out so many numbers.
+             * @default 0
+             */
+            start?: number;
+            /**
+             * Count
+             * @description How many numbers.
+             * @default 4096
+             */
+            count?: number;
+        };
+        /**
+         * Term
+         * @description One product of a sum.
+         */
+        Term: {
+            /** Label */
+            label: string;
+            /** Factor A */
+            factor_a: number;
+            /** Factor B */
+            factor_b: number;
+            /** Product */
+            product: number;
+            /** @description The number that `factor_a` is, to be explained in turn; null where it is a weight. */
+            source: components["schemas"]["NumberPlace"] | null;
+            /** @description The same of `factor_b`. */
+            source_b: components["schemas"]["NumberPlace"] | null;
+        };
+        /**
          * TextPart
          * @description A part of a message; only text is understood.
          */
@@ -2610,6 +4649,45 @@ export interface components {
             type: "text";
             /** Text */
             text: string;
+        };
+        /**
+         * ThumbnailRequest
+         * @description Pictures of all heads, small.
+         * @example {
+         *       "kind": "weights",
+         *       "model": "example",
+         *       "size": 32,
+         *       "text": "Mia has a dog. The dog is in the garden."
+         *     }
+         */
+        ThumbnailRequest: {
+            /**
+             * Model
+             * @description Id of a model of the workspace, or `preset:NAME` (random weights from a fixed seed).
+             */
+            model: string;
+            /**
+             * Text
+             * @description Special tokens that it spells are special. It must fit into the model's context.
+             */
+            text?: string | null;
+            /**
+             * Ids
+             * @description In place of a text.
+             */
+            ids?: number[] | null;
+            /**
+             * Kind
+             * @default weights
+             * @enum {string}
+             */
+            kind?: "weights" | "value_weighted" | "rollout";
+            /**
+             * Size
+             * @description Rows and columns of each; at most the tokens'.
+             * @default 32
+             */
+            size?: number;
         };
         /**
          * TokenizerEntry
@@ -2679,6 +4757,71 @@ export interface components {
             steps: components["schemas"]["TracedStep"][];
         };
         /**
+         * TraceAnswer
+         * @description One token's way through the model.
+         */
+        TraceAnswer: {
+            /** Model */
+            model: string;
+            /**
+             * Random
+             * @description The weights are random: nothing was learned.
+             */
+            random: boolean;
+            /**
+             * Tokenizer
+             * @description What cut the text.
+             */
+            tokenizer: string | null;
+            /** Tokens */
+            tokens: components["schemas"]["LabToken"][];
+            /** Position */
+            position: number;
+            /** Steps */
+            steps: components["schemas"]["TracedTensor"][];
+            /** Predictions */
+            predictions: components["schemas"]["Prediction"][];
+        };
+        /**
+         * TraceRequest
+         * @description Which token is followed.
+         * @example {
+         *       "model": "example",
+         *       "position": -1,
+         *       "text": "Mia has a dog. The dog is in the garden.",
+         *       "top": 10
+         *     }
+         */
+        TraceRequest: {
+            /**
+             * Model
+             * @description Id of a model of the workspace, or `preset:NAME` (random weights from a fixed seed).
+             */
+            model: string;
+            /**
+             * Text
+             * @description Special tokens that it spells are special. It must fit into the model's context.
+             */
+            text?: string | null;
+            /**
+             * Ids
+             * @description In place of a text.
+             */
+            ids?: number[] | null;
+            /**
+             * Position
+             * @description Index of a token; negative ones count from the end.
+             * @default -1
+             */
+            position?: number;
+            /**
+             * Top
+             * @description Likeliest next tokens.
+             * @default 10
+             */
+            top?: number;
+        };
+        /**
          * TracedMerge
          * @description One merge of a training.
          */
@@ -2726,6 +4869,41 @@ export interface components {
             step: number;
         };
         /**
+         * TracedTensor
+         * @description One tensor on the way.
+         */
+        TracedTensor: {
+            /**
+             * Name
+             * @description Name by which its numbers can be asked for.
+             */
+            name: string;
+            /** Title */
+            title: string;
+            /** Layer */
+            layer: number | null;
+            /**
+             * Shape
+             * @description Of the token's part: `[width]`, or `[heads, size]`.
+             */
+            shape: number[];
+            /** Formula */
+            formula: string;
+            /** Source */
+            source: string;
+            /** Norm */
+            norm: number;
+            /** Mean */
+            mean: number;
+            /** Std */
+            std: number;
+            /**
+             * Preview
+             * @description The first numbers, row by row, 32 at most.
+             */
+            preview: number[];
+        };
+        /**
          * Usage
          * @description Tokens used.
          */
@@ -2736,6 +4914,88 @@ export interface components {
             completion_tokens: number;
             /** Total Tokens */
             total_tokens: number;
+        };
+        /**
+         * Device
+         * @description The processor or accelerator.
+         */
+        llm_playground__api__system__Device: {
+            /** Name */
+            name: string;
+            /**
+             * Type
+             * @description cpu, cuda or mps.
+             */
+            type: string;
+            /** Cores */
+            cores: number;
+        };
+        /**
+         * Device
+         * @description One device. Rates are per second.
+         */
+        llm_playground__core__device_table__Device: {
+            /**
+             * Name
+             * @description Short name.
+             */
+            name: string;
+            /**
+             * Title
+             * @description Name for people.
+             */
+            title: string;
+            /**
+             * Kind
+             * @description Graphics card or processor.
+             * @default gpu
+             * @enum {string}
+             */
+            kind?: "gpu" | "cpu";
+            /**
+             * Memory Bytes
+             * @description Memory as its driver reports it.
+             */
+            memory_bytes: number;
+            /**
+             * Flops
+             * @description Peak operations per second of dense matrix products, by precision.
+             */
+            flops: {
+                [key: string]: number;
+            };
+            /**
+             * Bandwidth
+             * @description Bytes per second between memory and processor.
+             */
+            bandwidth: number;
+            /**
+             * Watts
+             * @description Power at full load.
+             */
+            watts?: number | null;
+            /**
+             * Price Per Hour
+             * @description What an hour costs to rent.
+             */
+            price_per_hour?: number | null;
+            /**
+             * As Of
+             * Format: date
+             * @description The day for which these figures were right.
+             */
+            as_of: string;
+            /**
+             * Source
+             * @description Where the figures are from.
+             */
+            source: string;
+            /**
+             * Note
+             * @description Anything else to know.
+             * @default
+             */
+            note?: string;
         };
     };
     responses: never;
@@ -4508,6 +6768,1108 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_presets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresetList"];
+                };
+            };
+        };
+    };
+    get_architecture_schema: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
+                };
+            };
+        };
+    };
+    list_devices: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceList"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_lab_models: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabModelList"];
+                };
+            };
+        };
+    };
+    analyze_architecture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ArchitectureRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArchitectureAnalysis"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compare_architectures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompareArchitecturesRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArchitectureComparison"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    recommend_architecture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecommendRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recommendations"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    attention_patterns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AttentionRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttentionAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    attention_thumbnails: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ThumbnailRequest"];
+            };
+        };
+        responses: {
+            /** @description One byte for each cell, layer by layer, head by head (a rollout has one for the layer), row by row. A cell is the mean over the tokens that it covers. */
+            200: {
+                headers: {
+                    /** @description layers,heads,rows,columns */
+                    "X-Shape": string;
+                    /** @description the value that 255 stands for */
+                    "X-Scale": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    attention_map: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MapRequest"];
+            };
+        };
+        responses: {
+            /** @description Little-endian float16, row by row: a row is a token that looks, a column one that is looked at. */
+            200: {
+                headers: {
+                    /** @description rows,columns */
+                    "X-Shape": string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    trace_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TraceRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraceAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    trace_tensor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TensorRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TensorAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    explain_number: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExplainRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplainAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    logit_lens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LensRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LensAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    attribute_logit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AttributionRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttributionAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    patch_model: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PatchRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PatchAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    sweep_patches: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SweepRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -6,7 +6,17 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 
 from llm_playground import __version__
-from llm_playground.api import models, openai, playground, runs, stream, system, tokenization
+from llm_playground.api import (
+    models,
+    openai,
+    playground,
+    runs,
+    stream,
+    system,
+    tokenization,
+    transformer,
+    transformer_lens,
+)
 from llm_playground.api.errors import install_error_handlers
 from llm_playground.api.pages import install_pages
 from llm_playground.api.security import Guard
@@ -23,6 +33,7 @@ _TAGS = [
     {"name": "models", "description": "Trained models."},
     {"name": "artifacts", "description": "Everything that was made."},
     {"name": "tokenization", "description": "Text to tokens and back, measured, compared and priced."},
+    {"name": "transformer", "description": "Architectures measured, and models opened at work."},
     {"name": "playground", "description": "Stored conversations."},
     {"name": "openai", "description": "Endpoints that OpenAI's clients understand."},
 ]
@@ -45,7 +56,17 @@ def create_app(workspace: Workspace | None = None, settings: Settings | None = N
         openapi_tags=_TAGS,
     )
     app.state.llmp = AppState(workspace or Workspace(), settings)
-    for module in (system, runs, stream, models, tokenization, playground, openai):
+    for module in (
+        system,
+        runs,
+        stream,
+        models,
+        tokenization,
+        transformer,
+        transformer_lens,
+        playground,
+        openai,
+    ):
         app.include_router(module.router)
     install_error_handlers(app)
     install_pages(app, settings.web)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,9 +14,16 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from llm_playground.api.security import HEADERS, BodyTooLarge, error_body
-from llm_playground.core.errors import LLMPError
+from llm_playground.core.errors import ConfigError, LLMPError
 
 logger = logging.getLogger("llm_playground.api")
+
+
+class Problem(BaseModel):
+    """One wrong setting."""
+
+    field: str = Field(description="Dotted name of the setting.")
+    message: str = Field(description="What is wrong with it, in words that follow its name.")
 
 
 class ErrorDetail(BaseModel):
@@ -24,6 +32,9 @@ class ErrorDetail(BaseModel):
     message: str = Field(description="What is wrong, one sentence.")
     hint: str | None = Field(None, description="What would be right.")
     field: str | None = Field(None, description="The setting at fault.")
+    problems: list[Problem] | None = Field(
+        None, description="Every setting at fault; only where the request's settings are wrong."
+    )
 
 
 class ErrorBody(BaseModel):
@@ -38,10 +49,17 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _answer(
-    request: Request, status: int, message: str, hint: str | None = None, field: str | None = None
+    request: Request,
+    status: int,
+    message: str,
+    hint: str | None = None,
+    field: str | None = None,
+    problems: Sequence[tuple[str, str]] = (),
 ) -> Response:
-    # A lone surrogate, which JSON can spell and UTF-8 cannot, may stand in a name that is quoted.
     body = error_body(request.url.path, status, message, hint, field)
+    if problems and not request.url.path.startswith("/v1/"):
+        body["error"]["problems"] = [{"field": name, "message": said} for name, said in problems]
+    # A lone surrogate, which JSON can spell and UTF-8 cannot, may stand in a name that is quoted.
     text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
     return Response(text, status, media_type="application/json")
 
@@ -51,11 +69,12 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(LLMPError)
     async def known(request: Request, error: LLMPError) -> Response:
-        return _answer(request, error.status, error.message, error.hint, error.field)
+        problems = error.problems if isinstance(error, ConfigError) else ()
+        return _answer(request, error.status, error.message, error.hint, error.field, problems)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        parts, field = [], None
+        parts, field, problems = [], None, []
         for item in error.errors()[:10]:
             if item["type"] == "json_invalid":
                 parts.append(f"its body is not JSON at character {item['loc'][-1]}")
@@ -68,8 +87,10 @@ def install_error_handlers(app: FastAPI) -> None:
             field = field or name or None
             said = str(item.get("ctx", {}).get("error", item["msg"]))
             parts.append(f"{name}: {said}" if name else said)
+            if name:
+                problems.append((name, said))
         status = 400 if request.url.path.startswith("/v1/") else 422
-        return _answer(request, status, f"The request is wrong: {'; '.join(parts)}.", None, field)
+        return _answer(request, status, f"The request is wrong: {'; '.join(parts)}.", None, field, problems)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:

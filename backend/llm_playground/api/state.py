@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 
 from llm_playground.api.settings import Settings
 from llm_playground.core.workspace import Workspace
-from llm_playground.playground import Conversations, ModelCache, TokenizerCache
+from llm_playground.playground import Conversations, ModelCache, ModelLab, TokenizerCache
 from llm_playground.runs import Supervisor
 
 
@@ -23,6 +23,7 @@ class AppState:
         supervisor: starts and lists runs.
         models: loaded models.
         tokenizers: opened tokenizers.
+        lab: models to look into.
         conversations: stored chats.
     """
 
@@ -31,12 +32,14 @@ class AppState:
     supervisor: Supervisor = field(init=False)
     models: ModelCache = field(init=False)
     tokenizers: TokenizerCache = field(init=False)
+    lab: ModelLab = field(init=False)
     conversations: Conversations = field(init=False)
 
     def __post_init__(self) -> None:
         self.supervisor = Supervisor(self.workspace)
         self.models = ModelCache(self.workspace)
         self.tokenizers = TokenizerCache(self.workspace)
+        self.lab = ModelLab(self.workspace, self.models, self.tokenizers)
         self.conversations = Conversations(self.workspace.app_db)
 
 

@@ -63,6 +63,7 @@ def parse_config(config_class: type[Config], values: Mapping[str, Any], source: 
             f"The configuration{where} is wrong: {listed}.",
             hint=f"Known settings here: {known}." if known else None,
             field=problems[0][0] or None,
+            problems=problems,
         ) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -31,9 +32,24 @@ class LLMPError(Exception):
 
 
 class ConfigError(LLMPError):
-    """A configuration is wrong; the message lists every problem at once."""
+    """A configuration is wrong; the message lists every problem at once.
+
+    Args:
+        problems: each of them as (dotted name of the setting, what is wrong with it).
+    """
 
     status = 422
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        field: str | None = None,
+        problems: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, field=field)
+        self.problems = tuple(problems)
 
 
 class InputError(LLMPError):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _HUB = re.compile(r"hub:(?:[A-Za-z0-9][\w.-]{0,99}/)?[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 _HINT = "Give the id of a tokenizer or model of the workspace, or hub:ORG/NAME; it is no place for a path."
 _KINDS = ("tokenizer", "model")
+BYTES = "bytes"  # name of the tokenizer that has one token for each byte, for vocabularies that hold no other
 
 
 @dataclass(frozen=True)
@@ -101,14 +102,14 @@ class TokenizerCache:
         """Return a tokenizer, opened if needed; while one is being opened the others can be had.
 
         Args:
-            name: id of a tokenizer or of a model that holds one, or ``hub:ORG/NAME``; never a path.
+            name: id of a tokenizer or of a model that holds one, ``bytes`` or ``hub:ORG/NAME``; never a path.
 
         Raises:
             InputError: it is no such name.
             NotFoundError: there is none, or not any more.
             StorageError: its files were damaged.
         """
-        artifact = None if _HUB.fullmatch(name) else self._artifact(name)
+        artifact = None if name == BYTES or _HUB.fullmatch(name) else self._artifact(name)
         with self._lock:
             if (found := self._known(name, artifact)) is not None:
                 return found
@@ -189,8 +190,10 @@ def _holds_one(artifact: Artifact) -> bool:
 
 
 def _open(name: str, artifact: Artifact | None) -> OpenedTokenizer:
-    from llm_playground.tokenization import open_tokenizer
+    from llm_playground.tokenization import BPETokenizer, open_tokenizer
 
+    if name == BYTES:
+        return OpenedTokenizer("Bytes", None, BPETokenizer({byte: bytes([byte]) for byte in range(256)}, []))
     if artifact is None:
         return OpenedTokenizer(name, None, open_tokenizer(name))
     if artifact.kind == "tokenizer":  # a model's weights are its loader's to check
