@@ -193,9 +193,9 @@ def test_the_report_as_plain_values() -> None:
 def planted_induction() -> TransformerLM:
     """A model of two layers whose only head in the second looks behind the earlier copy of its token.
 
-    A vector has two halves. The token is in the first; layer 0, whose window holds two tokens, writes half of
-    itself and half of the token before into the second. Layer 1 takes its own half off again and looks for the
-    position whose token before is the present one.
+    A vector has two halves. The token is in the first; layer 0, whose window holds two tokens, writes half
+    of itself and half of the token before into the second. Layer 1 takes its own half off again and looks for
+    the position whose token before is the present one.
     """
     vocabulary, width = 16, 32
     config = ModelConfig(

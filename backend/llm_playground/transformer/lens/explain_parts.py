@@ -270,7 +270,7 @@ def _rotated(recording: Recording, place: Place, layer: int) -> Made:
         "rotation" if place.index < size else "copy",
         _formula(recording, place),
         x[partners],
-        torch.tensor(b, dtype=torch.float64),
+        torch.tensor(b, dtype=torch.float64, device=x.device),
         lambda n: f"{title_of(recording, kind)} [{partners[n]}] x {names[n]}",
         lambda n: Place(kind, place.position, partners[n], place.head),
     )
