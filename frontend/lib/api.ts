@@ -23,6 +23,8 @@ export class ApiError extends Error {
     readonly status: number,
     readonly hint: string | null = null,
     readonly field: string | null = null,
+    /** Every setting at fault, where settings are wrong. */
+    readonly problems: readonly { field: string; message: string }[] = [],
   ) {
     super(message);
     this.name = "ApiError";
@@ -34,19 +36,27 @@ export async function readError(response: Response): Promise<ApiError> {
   let message = `The program answered ${response.status} ${response.statusText}`.trim() + ".";
   let hint: string | null = null;
   let field: string | null = null;
+  let problems: readonly { field: string; message: string }[] = [];
   try {
     const body = (await response.json()) as {
-      error?: { message?: string; hint?: string | null; field?: string | null; param?: string | null };
+      error?: {
+        message?: string;
+        hint?: string | null;
+        field?: string | null;
+        param?: string | null;
+        problems?: { field: string; message: string }[] | null;
+      };
       detail?: unknown;
     };
     if (body.error?.message) message = body.error.message;
     else if (typeof body.detail === "string") message = body.detail;
     hint = body.error?.hint ?? null;
     field = body.error?.field ?? body.error?.param ?? null;
+    problems = body.error?.problems ?? [];
   } catch {
     // a body that is not JSON adds nothing to the status line
   }
-  return new ApiError(message, response.status, hint, field);
+  return new ApiError(message, response.status, hint, field, problems);
 }
 
 /** One request; throws ApiError with clear words, also when the program cannot be reached. */

@@ -30,6 +30,15 @@ export function formatShort(value: Figure): string {
   return String(value);
 }
 
+/** "1.99 × 10¹⁸": for figures beyond what letters are known for. */
+export function formatPower(value: Figure): string {
+  if (missing(value)) return DASH;
+  if (Math.abs(value) < 1e15) return formatShort(value);
+  const [digits = "", power = ""] = value.toExponential(2).split("e+");
+  const raised = Array.from(power, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("");
+  return `${Number(digits)}${NARROW}×${NARROW}10${raised}`;
+}
+
 /** A loss: fixed three decimals, so that a live figure does not jump. */
 export function formatLoss(value: Figure, digits = 3): string {
   return missing(value) ? DASH : value.toFixed(digits);

@@ -36,6 +36,15 @@ describe("the palette", () => {
     await waitFor(() => expect(screen.queryByRole("combobox")).toBeNull());
   });
 
+  test("finds a view inside a page", async () => {
+    const { user } = shell();
+    await user.keyboard("{Control>}k{/Control}");
+    await user.type(await screen.findByRole("combobox"), "logit lens");
+    expect(options()[0]).toContain("Logit lens");
+    await user.keyboard("{Enter}");
+    expect(address()).toBe("/architecture/?tab=lens");
+  });
+
   test("finds runs and models, by id too, and says where there is none", async () => {
     const { user } = shell({
       "GET /api/v1/runs": { runs: [aRun({ id: "run-7", name: "Small town", state: "finished" })] },

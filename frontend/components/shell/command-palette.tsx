@@ -14,7 +14,7 @@ import { isQuickstart, STATES } from "@/lib/run-view";
 import { isAlive } from "@/lib/types";
 import { chatHref, modelHref, runHref } from "@/lib/utils";
 
-import { PLACES } from "./navigation";
+import { PLACES, VIEWS } from "./navigation";
 
 /** Any page, run, model or action by a few letters of its name. */
 export function CommandPalette({
@@ -104,6 +104,17 @@ function Palette({ close, onShortcuts }: { close: () => void; onShortcuts: () =>
               value={`page ${place.title} ${place.about}`}
             >
               {place.title}
+            </Item>
+          ))}
+          {VIEWS.map((view) => (
+            <Item
+              key={view.href}
+              icon={<view.icon />}
+              onSelect={go(view.href)}
+              note={view.about}
+              value={`view ${view.title} ${view.about}`}
+            >
+              {view.title}
             </Item>
           ))}
         </Group>
