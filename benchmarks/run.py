@@ -17,7 +17,16 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 from benchmarks.measure import Row
 from llm_playground.core.devices import cpu_name, usable_cores
 
-BENCHMARKS = ("training", "generation", "tokenization", "tokenizer_training", "server")
+BENCHMARKS = (
+    "training",
+    "generation",
+    "tokenization",
+    "tokenizer_training",
+    "attention",
+    "server",
+    "metrics",
+    "planner",
+)
 
 
 def number(value: float) -> str:

@@ -19,6 +19,9 @@ class MetricLog(Protocol):
     ) -> None:
         """Record named values at a step, with the tokens and FLOPs spent so far where known."""
 
+    def histograms(self, step: int, counts: Mapping[str, Sequence[int]]) -> None:
+        """Record named histograms at a step, in the bins of ``monitoring.histograms``."""
+
     def flush(self) -> None:
         """Return once everything logged so far is stored."""
 
@@ -110,6 +113,7 @@ class NullContext:
         self.hooks = hooks
         self.logged: list[tuple[int, dict[str, float]]] = []
         self.messages: list[str] = []
+        self.counts: list[tuple[int, dict[str, Sequence[int]]]] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.summary: dict[str, Any] = {}
         self.updates: list[dict[str, Any]] = []
@@ -127,6 +131,10 @@ class NullContext:
             self.messages.append(args[0])
         else:
             self.logged.append((args[0], dict(args[1])))
+
+    def histograms(self, step: int, counts: Mapping[str, Sequence[int]]) -> None:
+        """Keep the histograms."""
+        self.counts.append((step, dict(counts)))
 
     def flush(self) -> None:
         """Return at once: nothing is queued."""

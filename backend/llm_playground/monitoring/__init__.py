@@ -2,4 +2,14 @@
 
 from llm_playground.core.lazy import lazy_exports
 
-__getattr__, __dir__, __all__ = lazy_exports(__name__, {"MetricReader": "reader", "MetricStore": "store"})
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Alert": "alerts",
+        "MetricReader": "reader",
+        "MetricStore": "store",
+        "RunWatcher": "watcher",
+        "SystemSampler": "system",
+        "export_metrics": "export",
+    },
+)

@@ -1,9 +1,10 @@
 """Tables of a run's metric file, shared by the writer and the reader.
 
-``points`` holds every value. ``pyramid`` holds summaries of buckets of 16, 256, 4096, ... consecutive points
-of a series within a segment, so that a chart of any length needs a bounded number of rows and no spike is
-lost. A segment is one attempt of the run: a resumed run opens a new one at its checkpoint's step; where two
-segments overlap the newer one counts and the older is shown as a ghost.
+``points`` holds every value. ``pyramid`` holds summaries of full buckets of 16, 256, 4096, ... consecutive
+points of a series within a segment, so that a chart of any length needs a bounded number of rows and no
+spike is lost. A segment is one attempt of the run: a resumed run opens a new one at its checkpoint's step;
+where two segments overlap the newer one counts and the older is shown as a ghost. ``histograms`` holds counts
+of weights and gradients (see :mod:`llm_playground.monitoring.histograms`).
 """
 
 from __future__ import annotations
@@ -23,4 +24,9 @@ CREATE TABLE IF NOT EXISTS pyramid (
   total REAL NOT NULL, last REAL, non_finite INTEGER NOT NULL,
   PRIMARY KEY (series, segment, level, bucket)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS histograms (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL, segment INTEGER NOT NULL, step INTEGER NOT NULL,
+  time REAL NOT NULL, counts BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS histograms_by_name ON histograms (name, id);
 """

@@ -2,66 +2,109 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from llm_playground.monitoring.schema import FACTOR, SCHEMA
+from llm_playground.monitoring.jsonl import JsonlSink, jsonl_path
+from llm_playground.monitoring.system import file_system
+from llm_playground.monitoring.writer import Entry, PointWriter
 
 _COMMIT_EVERY_S = 0.5
-_LEVELS = 6  # 16 ** 6 points: 16 million
+# File systems that machines share: WAL needs memory shared between the writer and its readers.
+_NETWORK = ("nfs", "cifs", "smb", "9p", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "fuse.")
+
+
+class Watcher(Protocol):
+    """Looks at what is stored, on the writing thread: training never waits for it."""
+
+    def see(self, entries: Sequence[Entry]) -> None:
+        """Take note of entries, in the order in which they were logged."""
+
+    def tick(self, last_step: int) -> Mapping[str, float]:
+        """Return values to store with the last step; called about twice a second, also when nothing comes."""
+
+
+class _Sink(Protocol):
+    """Where entries go."""
+
+    def write(self, entries: Sequence[Entry]) -> list[str]: ...
+
+    def close(self) -> None: ...
 
 
 class MetricStore:
     """The metric file of one run, open for writing by one process.
 
     ``log`` never waits for the disk and never raises into training. What a killed process loses is at most
-    the last half second; the file itself stays whole (SQLite in WAL mode). An error of the writing thread
-    (a full disk) is kept in ``error``; later values are dropped until the disk takes them again.
+    the last half second; the file itself stays whole (SQLite in WAL mode). Where WAL cannot be (network file
+    systems) entries go to a file of JSON lines beside it, ``metrics.jsonl``, which the reader knows too; a
+    run that has begun with one stays with it. An error of the writing thread (a full disk) is kept in
+    ``error``; later values are dropped until the disk takes them again.
 
     Args:
         path: the SQLite file, created if missing.
         start_step: step from which this segment counts (a resumed run's checkpoint).
+        watcher: looks at the values as they are stored.
     """
 
-    def __init__(self, path: Path, start_step: int = 0) -> None:
+    def __init__(self, path: Path, start_step: int = 0, watcher: Watcher | None = None) -> None:
         self.path = path
         self.error: str | None = None
-        self._queue: deque[tuple[int, float, int | None, float | None, dict[str, float]]] = deque()
+        self._start = (start_step, time.time())
+        self._watcher = watcher
+        self._queue: deque[Entry] = deque()
         self._wake = threading.Event()
         self._closed = False
         self._written = threading.Condition()
         self._accepted = 0
         self._stored = 0
-        self._series: dict[str, int] = {}
-        self._positions: dict[int, int] = {}
-        self._open: dict[tuple[int, int], list[float | int | None]] = {}
-        connection = self._connect()
-        connection.executescript(SCHEMA)
-        cursor = connection.execute(
-            "INSERT INTO segments (first_step, time) VALUES (?, ?)", (start_step, time.time())
-        )
-        self.segment = int(cursor.lastrowid or 0)
-        connection.commit()
-        connection.close()
+        self._last_step = start_step
+        self._sink: _Sink | None = None
+        try:
+            self._sink = self._open()
+        except (sqlite3.Error, OSError) as error:
+            self.error = f"The metric file {path} could not be opened: {error}."
         self._thread = threading.Thread(target=self._write_loop, name="metrics", daemon=True)
         self._thread.start()
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=10, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-        return connection
+    @property
+    def in_json_lines(self) -> bool:
+        """Whether entries go to JSON lines, because SQLite's WAL cannot be here."""
+        return isinstance(self._sink, JsonlSink)
+
+    def _open(self) -> _Sink:
+        """Open the SQLite file, or JSON lines where WAL cannot be.
+
+        Raises:
+            sqlite3.Error, OSError: neither can be, for now.
+        """
+        lines = jsonl_path(self.path)
+        if not lines.exists() and not file_system(self.path.parent).startswith(_NETWORK):
+            try:
+                return _SqliteSink(self.path, *self._start)
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                    raise
+        return JsonlSink(lines, *self._start)
 
     def log(
         self, step: int, values: Mapping[str, float], *, tokens: int | None = None, flops: float | None = None
     ) -> None:
-        """Queue named values of a step (see :class:`llm_playground.core.protocols.MetricLog`)."""
-        self._queue.append((step, time.time(), tokens, flops, dict(values)))
+        """Queue named values of a step (see :class:`llm_playground.core.protocols.MetricLog`).
+
+        Steps of a series must not go down within a segment.
+        """
+        self._queue.append(Entry(step, time.time(), tokens, flops, dict(values)))
+        self._accepted += 1
+
+    def histograms(self, step: int, counts: Mapping[str, Sequence[int]]) -> None:
+        """Queue named histograms of a step (see :mod:`llm_playground.monitoring.histograms`)."""
+        self._queue.append(Entry(step, time.time(), None, None, {}, dict(counts)))
         self._accepted += 1
 
     def flush(self, timeout: float = 10.0) -> None:
@@ -79,7 +122,6 @@ class MetricStore:
             self._thread.join(timeout=30)
 
     def _write_loop(self) -> None:
-        connection = self._connect()
         while True:
             self._wake.wait(_COMMIT_EVERY_S)
             self._wake.clear()
@@ -87,81 +129,68 @@ class MetricStore:
             count = len(self._queue)
             batch = [self._queue.popleft() for _ in range(count)]
             if batch:
-                before = (dict(self._series), dict(self._positions), {k: [*v] for k, v in self._open.items()})
-                try:
-                    with connection:
-                        for row in batch:
-                            self._store(connection, *row)
-                    self.error = None
-                except (sqlite3.Error, TypeError, ValueError) as error:
-                    self._series, self._positions, self._open = before  # as the file is after its rollback
-                    self.error = f"The metrics of the last {len(batch)} steps could not be stored: {error}."
+                self._last_step = batch[-1].step
+            own = self._ask_watcher()
+            if batch or own:
+                self._store([*batch, *own])
+            if self._watcher is not None and batch:
+                self._guard(self._watcher, batch)
             with self._written:
                 self._stored += count
                 self._written.notify_all()
             if closing and not self._queue:
                 break
-        connection.close()
+        if self._sink is not None:
+            self._sink.close()
 
-    def _store(
-        self,
-        connection: sqlite3.Connection,
-        step: int,
-        when: float,
-        tokens: int | None,
-        flops: float | None,
-        values: dict[str, float],
-    ) -> None:
-        for name, value in values.items():
-            series = self._series.get(name)
-            if series is None:
-                connection.execute("INSERT OR IGNORE INTO series (name) VALUES (?)", (name,))
-                series = int(
-                    connection.execute("SELECT id FROM series WHERE name = ?", (name,)).fetchone()[0]
-                )
-                self._series[name] = series
-            position = self._positions.get(series, 0)
-            self._positions[series] = position + 1
-            number = float(value)
-            finite = math.isfinite(number)
-            # SQLite stores NaN as NULL; infinities are kept as they are.
-            connection.execute(
-                "INSERT INTO points (series, segment, position, step, tokens, flops, time, value) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (series, self.segment, position, step, tokens, flops, when, number),
-            )
-            for level in range(1, _LEVELS + 1):
-                self._fold(series, level, position // FACTOR**level, step, number, finite, connection)
+    def _store(self, entries: Sequence[Entry]) -> None:
+        try:
+            if self._sink is None:
+                self._sink = self._open()
+            problems = self._sink.write(entries)
+            self.error = problems[-1] if problems else None
+        except (sqlite3.Error, OSError) as error:
+            steps = len({entry.step for entry in entries})
+            self.error = f"The metrics of the last {steps} steps could not be stored: {error}."
 
-    def _fold(
-        self,
-        series: int,
-        level: int,
-        bucket: int,
-        step: int,
-        value: float,
-        finite: bool,
-        connection: sqlite3.Connection,
-    ) -> None:
-        """Add a value to the open bucket of a level; write the bucket when it is begun anew or has grown."""
-        key = (series, level)
-        row = self._open.get(key)
-        if row is None or row[0] != bucket:
-            row = [bucket, step, step, 0, None, None, 0.0, None, 0]
-            self._open[key] = row
-        row[2] = step
-        row[3] = int(row[3] or 0) + 1
-        if finite:
-            low, high = row[4], row[5]
-            row[4] = value if low is None else min(float(low), value)
-            row[5] = value if high is None else max(float(high), value)
-            row[6] = float(row[6] or 0.0) + value
-            row[7] = value
-        else:
-            row[8] = int(row[8] or 0) + 1
-        # A full bucket of the level below is the moment to write: the others are derived from open ones.
-        if int(row[3] or 0) % FACTOR == 0:
-            connection.execute(
-                "INSERT OR REPLACE INTO pyramid VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (series, self.segment, level, row[0], *row[1:]),
-            )
+    def _ask_watcher(self) -> list[Entry]:
+        if self._watcher is None:
+            return []
+        try:
+            values = self._watcher.tick(self._last_step)
+        except Exception as error:  # a watcher must not cost the metrics
+            self.error = f"The watch over the metrics failed: {type(error).__name__}: {error}."
+            return []
+        return [Entry(self._last_step, time.time(), None, None, values)] if values else []
+
+    def _guard(self, watcher: Watcher, entries: Sequence[Entry]) -> None:
+        try:
+            watcher.see(entries)
+        except Exception as error:  # a watcher must not cost the metrics
+            self.error = f"The watch over the metrics failed: {type(error).__name__}: {error}."
+
+
+class _SqliteSink:
+    """One SQLite file in WAL mode.
+
+    Raises:
+        sqlite3.Error: WAL cannot be here, or the file cannot be written.
+    """
+
+    def __init__(self, path: Path, start_step: int, when: float) -> None:
+        self._connection = sqlite3.connect(path, timeout=10, check_same_thread=False)
+        try:
+            mode = self._connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            if mode != "wal":
+                raise sqlite3.OperationalError(f"journal mode {mode} instead of WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._writer = PointWriter(self._connection, start_step, when)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def write(self, entries: Sequence[Entry]) -> list[str]:
+        return self._writer.write(entries)
+
+    def close(self) -> None:
+        self._connection.close()

@@ -120,6 +120,8 @@ class AnswerTokens:
         train: conversations to learn from.
         validation: encoded conversations kept aside.
         eval_rows: how many of them a validation reads.
+        expert_balance: weight of the load-balancing loss that a mixture of experts is trained with; 0: none.
+        rows_at_once: rows that a validation scores together; None: those of a batch.
     """
 
     def __init__(
@@ -127,8 +129,12 @@ class AnswerTokens:
         train: ConversationBatches,
         validation: Sequence[tuple[list[int], list[int]]],
         eval_rows: int,
+        expert_balance: float = 0.0,
+        rows_at_once: int | None = None,
     ) -> None:
         self.train = train
+        self.rows_at_once = rows_at_once or train.batch_size
+        self.expert_balance = expert_balance
         self.validation = sorted(validation[:eval_rows], key=lambda row: len(row[0]))
 
     def batch(self, cursor: int, size: int) -> Batch:
@@ -136,27 +142,35 @@ class AnswerTokens:
         return self.train.batch(cursor, size)
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """Return the number of the assistant's tokens."""
+        """Return the number of the assistant's tokens, of each term."""
         from llm_playground.transformer.loss import IGNORE
 
-        return {"cross_entropy": int((batch["targets"] != IGNORE).sum())}
+        names = ("cross_entropy", "expert_balance") if self.expert_balance else ("cross_entropy",)
+        return dict.fromkeys(names, int((batch["targets"] != IGNORE).sum()))
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> dict[str, Term]:
-        """Return the summed cross-entropy in nats of the assistant's tokens.
+        """Return the summed cross-entropy in nats of the assistant's tokens, and the balance of experts.
 
-        Rows are padded on the right and attention is causal, so that no counted position sees padding.
+        Rows are padded on the right and attention is causal, so that no counted position sees padding. The
+        balance is that of all tokens that experts worked on, padding too; a micro-batch weighs in it by its
+        assistant's tokens.
         """
+        from llm_playground.training.balance import balance_loss
         from llm_playground.training.engine import Term
         from llm_playground.transformer.loss import cross_entropy_sum
 
         total, count = cross_entropy_sum(model(batch["inputs"]), batch["targets"])
-        return {"cross_entropy": Term(total, count)}
+        terms = {"cross_entropy": Term(total, count)}
+        balance = balance_loss(model) if self.expert_balance else None
+        if balance is not None:
+            terms["expert_balance"] = Term(balance * count, count, self.expert_balance)
+        return terms
 
     def evaluate(self, model: torch.nn.Module) -> dict[str, float]:
         """Return ``val/loss`` in nats per assistant's token, over the same conversations every time."""
         total = count = 0.0
         device = next(model.parameters()).device
-        size = self.train.batch_size
+        size = self.rows_at_once
         for start in range(0, len(self.validation), size):
             batch = self.train.collate(self.validation[start : start + size])
             term = self.loss(model, {name: value.to(device) for name, value in batch.items()})[
@@ -261,7 +275,9 @@ def run(config: SFTConfig, context: Context) -> Artifact:
     """
     from llm_playground.core.files import read_json
     from llm_playground.core.seeds import seed_everything
+    from llm_playground.training.balance import balance_weight
     from llm_playground.training.engine import train
+    from llm_playground.training.planner import check_memory
     from llm_playground.training.pretrain import publish_model
     from llm_playground.transformer import TransformerLM
 
@@ -270,6 +286,11 @@ def run(config: SFTConfig, context: Context) -> Artifact:
     source.verify()
     tokenizer = chat_tokenizer(source.path, config.chat_template)
     model = TransformerLM.from_pretrained(source.path)
+    if model.config.architecture != "decoder":
+        raise InputError(
+            f"The model {source.id} is an {model.config.architecture}; fine-tuning to chat needs a decoder.",
+            field="model",
+        )
     settings = config.training
     rows, dropped = encode_conversations(
         read_conversations(dataset.path), tokenizer, model.config.context_length + 1, context
@@ -290,7 +311,15 @@ def run(config: SFTConfig, context: Context) -> Artifact:
     seed_everything(context.seed)
     pad = tokenizer.pad_id if tokenizer.pad_id is not None else 0
     batches = ConversationBatches(rows[held:], settings.batch_size, context.seed, pad)
-    objective = AnswerTokens(batches, rows[:held], settings.eval_batches * settings.batch_size)
+    longest, weights = int(batches.lengths.max()) - 1, 4 * model.num_parameters()
+    check_memory(model.config, settings, longest, context, loaded_bytes=weights)
+    objective = AnswerTokens(
+        batches,
+        rows[:held],
+        settings.eval_batches * settings.batch_size,
+        balance_weight(model.config),
+        settings.micro_batch_size,
+    )
     result = train(
         model,
         objective,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from llm_playground.runs.record import STOP_FILE, RunProgress, RunRecord, save_r
 if TYPE_CHECKING:
     from llm_playground.core.protocols import MetricLog, Progress, StepHook
     from llm_playground.core.workspace import Workspace
-    from llm_playground.monitoring.store import MetricStore
+    from llm_playground.monitoring import Alert, MetricStore
 
 METRICS_FILE = "metrics.db"
 _BEAT_S = 1.0
@@ -29,21 +29,31 @@ class RunMetrics:
 
     Args:
         path: the SQLite file.
+        on_alert: called with each alert, on the store's thread.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, on_alert: Callable[[Alert], None]) -> None:
         self.path = path
+        self.on_alert = on_alert
         self._store: MetricStore | None = None
 
     def log(
         self, step: int, values: Mapping[str, float], *, tokens: int | None = None, flops: float | None = None
     ) -> None:
         """Record named values at a step."""
-        if self._store is None:
-            from llm_playground.monitoring.store import MetricStore
+        self._opened(step).log(step, values, tokens=tokens, flops=flops)
 
-            self._store = MetricStore(self.path, start_step=max(0, step - 1))
-        self._store.log(step, values, tokens=tokens, flops=flops)
+    def histograms(self, step: int, counts: Mapping[str, Sequence[int]]) -> None:
+        """Record named histograms at a step."""
+        self._opened(step).histograms(step, counts)
+
+    def _opened(self, step: int) -> MetricStore:
+        if self._store is None:
+            from llm_playground.monitoring import MetricStore, RunWatcher
+
+            watcher = RunWatcher(self.path.parent, self.on_alert)
+            self._store = MetricStore(self.path, start_step=max(0, step - 1), watcher=watcher)
+        return self._store
 
     def flush(self) -> None:
         """Return once everything is stored."""
@@ -75,7 +85,7 @@ class RunContext:
         self.record = record
         self.hooks: Sequence[StepHook] = hooks
         self.events = EventLog(run_dir / EVENTS_FILE)
-        self.run_metrics = RunMetrics(run_dir / METRICS_FILE)
+        self.run_metrics = RunMetrics(run_dir / METRICS_FILE, self._alert)
         self.metrics: MetricLog = self.run_metrics
         self.progress: Progress = self
         self._stop_file = run_dir / STOP_FILE
@@ -140,6 +150,9 @@ class RunContext:
         """Add an event to the run's stream."""
         with self._lock:
             self.events.append(kind, data)
+
+    def _alert(self, alert: Alert) -> None:
+        self.event("alert", alert.to_dict())
 
     def set_summary(self, **figures: Any) -> None:
         """Set figures shown at the run's end."""

@@ -12,6 +12,7 @@ import math
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,16 +21,30 @@ from torch import Tensor, nn
 
 from llm_playground.core.devices import configure_threads, peak_memory_bytes, pick_device
 from llm_playground.core.errors import StopRequested, StorageError, TrainingError
+from llm_playground.core.files import read_json, write_json_atomic
 from llm_playground.core.protocols import StepState
 from llm_playground.core.seeds import preserve_rng
 from llm_playground.training.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
 from llm_playground.training.config import TrainingConfig
+from llm_playground.training.ema import WeightAverage
+from llm_playground.training.execution import activation_checkpointing, compiled
+from llm_playground.training.instruments import Instruments
+from llm_playground.training.optimizers import make_optimizer
+from llm_playground.training.precision import (
+    LossScaler,
+    autocast,
+    check_precision,
+    choose_precision,
+    measure_precisions,
+    tf32,
+)
 from llm_playground.training.schedules import learning_rate
 
 if TYPE_CHECKING:
     from llm_playground.core.protocols import Context
 
 Batch = dict[str, Tensor]
+RESOLVED_FILE = "resolved.json"  # what ``auto`` settings came to, so that a resumed run does not ask again
 _MAX_BAD_STEPS = 10  # steps in a row without a finite gradient before the run is given up
 
 
@@ -74,6 +89,7 @@ class TrainResult:
         metrics: the last value of every metric.
         best_val_loss: the lowest validation loss met.
         skipped_steps: steps left out for a gradient that was not finite.
+        precision: the number format that was used.
     """
 
     steps: int
@@ -82,6 +98,7 @@ class TrainResult:
     metrics: dict[str, float] = field(default_factory=dict)
     best_val_loss: float | None = None
     skipped_steps: int = 0
+    precision: str = "float32"
 
     def summary(self) -> dict[str, Any]:
         """Return the figures worth showing at a run's end."""
@@ -96,34 +113,27 @@ class TrainResult:
             "best_val_loss": self.best_val_loss,
             "peak_memory_bytes": peak_memory_bytes(),
             "skipped_steps": self.skipped_steps,
+            "precision": self.precision,
         }
 
 
-def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
-    """Return AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) that decays matrices only."""
-    matrices = [parameter for parameter in model.parameters() if parameter.dim() >= 2]
-    others = [parameter for parameter in model.parameters() if parameter.dim() < 2]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=config.learning_rate,
-        betas=(config.beta1, config.beta2),
-        eps=config.eps,
-        fused=True,
-    )
-
-
 def accumulate(
-    model: nn.Module, objective: Objective, batch: Batch, micro_batch_size: int | None, device: str = "cpu"
+    model: nn.Module,
+    objective: Objective,
+    batch: Batch,
+    micro_batch_size: int | None,
+    device: str = "cpu",
+    *,
+    precision: str = "float32",
+    scale: float | None = None,
 ) -> dict[str, float]:
     """Run forward and backward over a step's batch, leaving the gradient of the mean loss.
 
     Args:
         batch: all rows of the step.
         micro_batch_size: rows at once; None: all.
+        precision: format of matrix products.
+        scale: what the gradient is multiplied by; the returned means are not.
 
     Returns:
         each term's mean over the step (not weighted), and their weighted sum as ``loss``.
@@ -135,9 +145,10 @@ def accumulate(
     weights: dict[str, float] = {}
     for start in range(0, rows, size):
         part = {name: value[start : start + size].to(device) for name, value in batch.items()}
-        terms = objective.loss(model, part)
+        with autocast(precision, device):
+            terms = objective.loss(model, part)
         loss = torch.stack([term.sum * (term.weight / totals[name]) for name, term in terms.items()]).sum()
-        loss.backward()
+        (loss if scale is None else loss * scale).backward()
         for name, term in terms.items():
             weights[name] = term.weight
             sums[name] = sums[name] + term.sum.detach() if name in sums else term.sum.detach()
@@ -157,6 +168,8 @@ def train(
 ) -> TrainResult:
     """Train the model in place, resuming from the run's newest good checkpoint if there is one.
 
+    With ``use_ema_weights`` the model has the averaged weights at the end; checkpoints hold both.
+
     Args:
         objective: batches and losses of the stage.
         tokens_per_row: mean tokens in a sample, for tokens/s and the token count.
@@ -165,41 +178,26 @@ def train(
 
     Raises:
         StopRequested: the user asked to stop; a checkpoint was written first.
+        ConfigError: the device, the model or the checkpoint does not go with the settings.
         TrainingError: the gradient was not finite too many times in a row.
         StorageError: a checkpoint could not be written.
     """
     device = pick_device(config.device)
     threads = configure_threads(config.threads)
     model.to(device)
-    optimizer = make_optimizer(model, config)
-    state: dict[str, Any] = {"step": 0, "seconds": 0.0, "best_val_loss": None, "skipped": 0}
-    state |= {"bad_steps": 0, "metrics": {}, "threads": threads}
-    resumed = _resume(model, optimizer, context)
-    if resumed is not None:
-        state.update({key: resumed[key] for key in state})
-        configure_threads(state["threads"])  # bit for bit needs the same split of sums
-        context.log(f"Resumed from the checkpoint of step {state['step']}.")
-    result = TrainResult(state["step"], 0, state["seconds"], state["metrics"])
-    result.best_val_loss, result.skipped_steps = state["best_val_loss"], state["skipped"]
-    loop = _Loop(model, objective, optimizer, config, context, result, device, tokens_per_row)
+    loop = _Loop(model, objective, config, context, device, tokens_per_row)
     loop.hook_state = {"stage": stage, "tokenizer": tokenizer}
-    loop.threads, loop.bad_steps = state["threads"], state["bad_steps"]
-    loop.saved_step = result.steps if resumed is not None else None
-    if result.steps == 0:
-        loop.validate(0)
-        loop.run_hooks(0)
-    loop.run()
-    return result
-
-
-def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, context: Context) -> dict[str, Any] | None:
-    for checkpoint in reversed(list_checkpoints(context.run_dir)):
-        try:
-            return load_checkpoint(checkpoint, model, optimizer)
-        except StorageError as error:
-            context.log(f"{error.message} It was removed, and the one before it is used.", "warning")
-            shutil.rmtree(checkpoint.path, ignore_errors=True)
-    return None
+    loop.threads = threads
+    loop.resume()
+    with tf32(config.tf32), activation_checkpointing(model, config.activation_checkpointing):
+        loop.prepare()
+        if loop.result.steps == 0:
+            loop.validate(0)
+            loop.run_hooks(0)
+        loop.run()
+    if loop.average is not None and config.use_ema_weights:
+        loop.average.copy_to_model()
+    return loop.result
 
 
 class _Loop:
@@ -209,22 +207,88 @@ class _Loop:
         self,
         model: nn.Module,
         objective: Objective,
-        optimizer: torch.optim.Optimizer,
         config: TrainingConfig,
         context: Context,
-        result: TrainResult,
         device: str,
         tokens_per_row: float,
     ) -> None:
-        self.model, self.objective, self.optimizer = model, objective, optimizer
-        self.config, self.context, self.result, self.device = config, context, result, device
-        self.tokens_per_step = tokens_per_row * config.batch_size
-        self.result.tokens = round(self.tokens_per_step * result.steps)
+        self.model, self.objective, self.config, self.context = model, objective, config, context
+        self.device, self.tokens_per_row = device, tokens_per_row
+        self.runner = model  # what steps are run with: the model, or its compiled form
+        self.optimizer = make_optimizer(model, config)
+        self.average = WeightAverage(model, config.ema_decay) if config.ema_decay is not None else None
+        self.instruments = Instruments(model, objective, config, context, tokens_per_row)
+        self.scaler: LossScaler | None = None
+        self.saved_scaler: dict[str, float] | None = None
+        self.result = TrainResult(0, 0, 0.0)
         self.hook_state: dict[str, Any] = {}
         self.threads = 1
+        self.samples = 0  # the cursor: samples taken so far
         self.bad_steps = 0
         self.saved_step: int | None = None
         self.rate: float | None = None  # smoothed seconds per step
+
+    def resume(self) -> None:
+        """Go on from the newest good checkpoint, removing damaged ones; start anew where there is none."""
+        context, result = self.context, self.result
+        for checkpoint in reversed(list_checkpoints(context.run_dir)):
+            try:
+                state = load_checkpoint(checkpoint, self.model, self.optimizer, self.average)
+            except StorageError as error:
+                context.log(f"{error.message} It was removed, and the one before it is used.", "warning")
+                shutil.rmtree(checkpoint.path, ignore_errors=True)
+                continue
+            result.steps, result.seconds, result.metrics = state["step"], state["seconds"], state["metrics"]
+            result.best_val_loss, result.skipped_steps = state["best_val_loss"], state["skipped"]
+            self.samples = state.get("samples", result.steps * self.config.batch_size)
+            result.tokens = round(self.tokens_per_row * self.samples)
+            self.threads, self.bad_steps = state["threads"], state["bad_steps"]
+            self.saved_scaler = state.get("scaler")
+            self.saved_step = result.steps
+            configure_threads(self.threads)  # bit for bit needs the same split of sums
+            context.log(f"Resumed from the checkpoint of step {result.steps}.")
+            if state["optimizer"] != self.config.optimizer:
+                context.log(
+                    f"The checkpoint was written with {state['optimizer']}: "
+                    f"{self.config.optimizer} starts without memory of earlier gradients.",
+                    "warning",
+                )
+            return
+
+    def prepare(self) -> None:
+        """Settle the precision, and compile the model if asked to."""
+        result = self.result
+        result.precision = self._resolve_precision()
+        if result.precision == "fp16":
+            self.scaler = LossScaler()
+            if self.saved_scaler is not None:
+                self.scaler.load(self.saved_scaler)
+        if self.config.compile:
+            self.runner = compiled(self.model, self.device)
+
+    def _resolve_precision(self) -> str:
+        config, context = self.config, self.context
+        if config.precision != "auto":
+            check_precision(config.precision, self.device)
+            return config.precision
+        file = context.run_dir / RESOLVED_FILE
+        resolved = read_json(file) if file.is_file() else {}
+        if "precision" not in resolved:
+            batch = self.objective.batch(self.samples, config.micro_batch_size or config.batch_size)
+
+            def run(precision: str) -> None:
+                accumulate(self.model, self.objective, batch, None, self.device, precision=precision)
+                self.optimizer.zero_grad(set_to_none=True)
+
+            self.model.train()
+            with preserve_rng():
+                seconds = measure_precisions(run, self.device)
+            resolved["precision"] = choose_precision(seconds)
+            write_json_atomic(file, resolved)
+            times = ", ".join(f"{name} {1e3 * value:.1f} ms" for name, value in seconds.items())
+            context.log(f"Precision {resolved['precision']} was chosen; a micro-batch took: {times}.")
+        precision: str = resolved["precision"]
+        return precision
 
     def run(self) -> None:
         config, context, result = self.config, self.context, self.result
@@ -250,57 +314,114 @@ class _Loop:
         context.metrics.flush()
 
     def step(self) -> None:
-        config, result = self.config, self.result
+        config, result, scaler = self.config, self.result, self.scaler
         begin = time.perf_counter()
         rate = learning_rate(result.steps, config)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        batch = self.objective.batch(result.steps * config.batch_size, config.batch_size)
+            group["lr"] = learning_rate(result.steps, config, group["peak_lr"])
+        batch = self.objective.batch(self.samples, config.batch_size)
         waited = time.perf_counter() - begin
-        means = accumulate(self.model, self.objective, batch, config.micro_batch_size, self.device)
+        means = accumulate(
+            self.runner,
+            self.objective,
+            batch,
+            config.micro_batch_size,
+            self.device,
+            precision=result.precision,
+            scale=None if scaler is None else scaler.scale,
+        )
+        if scaler is not None:
+            scaler.unscale(self.model.parameters())
+        measured = self.instruments.wants(result.steps + 1)
+        if measured:
+            self.instruments.before_update()
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip, foreach=True))
-        if math.isfinite(norm) and math.isfinite(means["loss"]):
-            self.optimizer.step()
-            self.bad_steps = 0
-        else:
-            self.bad_steps += 1
-            result.skipped_steps += 1
-            self.context.log(f"Step {result.steps + 1} was skipped: its gradient is not finite.", "warning")
+        self._update(means["loss"], norm)
         self.optimizer.zero_grad(set_to_none=True)
         result.steps += 1
+        self.samples += config.batch_size
         if self.bad_steps >= _MAX_BAD_STEPS:
             raise TrainingError(
                 f"Training diverged: the gradient was not finite for {self.bad_steps} steps in a row.",
                 hint="Lower the learning rate or lengthen the warm-up.",
                 field="learning_rate",
             )
-        seconds = time.perf_counter() - begin
+        seconds = time.perf_counter() - begin - (self.instruments.spent_s if measured else 0.0)
         self.rate = seconds if self.rate is None else 0.95 * self.rate + 0.05 * seconds
-        result.tokens = round(self.tokens_per_step * result.steps)
+        result.tokens = round(self.tokens_per_row * self.samples)
+        tokens_per_step = self.tokens_per_row * config.batch_size
         values = {
             **{f"train/{name}": value for name, value in means.items()},
             "train/lr": rate,
             "train/grad_norm": norm,
-            "perf/tokens_per_second": self.tokens_per_step / seconds,
+            "perf/tokens_per_second": tokens_per_step / seconds,
             "perf/step_ms": 1e3 * seconds,
             "perf/data_wait_ms": 1e3 * waited,
         }
+        if config.optimizer == "muon":
+            values["train/muon_lr"] = learning_rate(result.steps - 1, config, config.matrix_learning_rate)
+        if scaler is not None:
+            values["train/loss_scale"] = scaler.scale
+        if measured:
+            values |= self.instruments.after_update(
+                result.steps,
+                batch,
+                device=self.device,
+                precision=result.precision,
+                tokens_per_second=tokens_per_step / seconds,
+            )
         result.metrics.update(values)
-        self.context.metrics.log(result.steps, values, tokens=result.tokens)
+        flops = self.instruments.flops(result.tokens)
+        self.context.metrics.log(result.steps, values, tokens=result.tokens, flops=flops)
         self.context.progress.update(
             result.steps,
             config.steps,
             unit="steps",
             message="training",
             loss=means["loss"],
-            tokens_per_second=self.tokens_per_step / self.rate,
+            tokens_per_second=tokens_per_step / self.rate,
             eta_s=self.rate * (config.steps - result.steps),
             tokens=result.tokens,
         )
 
+    def _update(self, loss: float, norm: float) -> None:
+        """Take the optimizer's step, or count it as skipped where the gradient is not finite."""
+        result, scaler = self.result, self.scaler
+        finite = math.isfinite(norm) and math.isfinite(loss)
+        # fp16 gradients overflow when the scale is too high: no trouble while there is some of it to halve.
+        overflow = scaler is not None and math.isfinite(loss) and not finite and scaler.scale > 1
+        if scaler is not None:
+            scaler.update(finite)
+        if finite:
+            self.optimizer.step()
+            if self.average is not None:
+                self.average.update(result.steps + 1)
+            self.bad_steps = 0
+            return
+        result.skipped_steps += 1
+        if overflow and scaler is not None:
+            self.context.log(
+                f"Step {result.steps + 1} was skipped: its gradient is too large for fp16; "
+                f"the loss scale is now {scaler.scale:g}."
+            )
+            return
+        self.bad_steps += 1
+        self.context.log(f"Step {result.steps + 1} was skipped: its gradient is not finite.", "warning")
+
+    def _shown_weights(self) -> AbstractContextManager[None]:
+        """Return a context in which the model has the weights that are to be judged and published."""
+        if self.average is not None and self.config.use_ema_weights:
+            return self.average.applied()
+        return nullcontext()
+
     def validate(self, step: int) -> None:
         self.model.eval()
-        with preserve_rng(), torch.no_grad():
+        with (
+            preserve_rng(),
+            torch.no_grad(),
+            self._shown_weights(),
+            autocast(self.result.precision, self.device),
+        ):
             values = self.objective.evaluate(self.model)
         self.model.train()
         loss = values.get("val/loss")
@@ -309,7 +430,8 @@ class _Loop:
             self.result.best_val_loss = loss
         values = {**values, "perf/peak_memory_bytes": float(peak_memory_bytes())}
         self.result.metrics.update(values)
-        self.context.metrics.log(step, values, tokens=self.result.tokens)
+        tokens, flops = self.result.tokens, self.instruments.flops(self.result.tokens)
+        self.context.metrics.log(step, values, tokens=tokens, flops=flops)
 
     def run_hooks(self, step: int) -> None:
         wanted = [hook for hook in self.context.hooks if hook.wants(step, self.config.steps)]
@@ -319,7 +441,7 @@ class _Loop:
         state = StepState(
             step, self.config.steps, self.model, last=step == self.config.steps, **self.hook_state
         )
-        with preserve_rng(), torch.no_grad():
+        with preserve_rng(), torch.no_grad(), self._shown_weights():
             for hook in wanted:
                 hook(state, self.context)
         self.model.train()
@@ -335,6 +457,8 @@ class _Loop:
             "threads": self.threads,
             "metrics": result.metrics,
             "bad_steps": self.bad_steps,
+            "samples": self.samples,
+            "scaler": None if self.scaler is None else self.scaler.state(),
         }
         self.context.metrics.flush()
         save_checkpoint(
@@ -344,6 +468,7 @@ class _Loop:
             self.optimizer,
             state,
             self.config.keep_checkpoints,
+            self.average,
         )
         self.saved_step = result.steps
         self.context.event("checkpoint", {"step": result.steps})

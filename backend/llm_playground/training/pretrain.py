@@ -46,11 +46,22 @@ class NextToken:
         train: samples to learn from.
         val: samples kept aside.
         eval_batches, batch_size: size of a validation.
+        expert_balance: weight of the load-balancing loss that a mixture of experts is trained with; 0: none.
+        rows_at_once: rows that a validation scores together; None: batch_size.
     """
 
-    def __init__(self, train: TokenLoader, val: TokenLoader, eval_batches: int, batch_size: int) -> None:
+    def __init__(
+        self,
+        train: TokenLoader,
+        val: TokenLoader,
+        eval_batches: int,
+        batch_size: int,
+        expert_balance: float = 0.0,
+        rows_at_once: int | None = None,
+    ) -> None:
         self.train, self.val = train, val
-        self.batch_size = batch_size
+        self.expert_balance = expert_balance
+        self.rows_at_once = rows_at_once or batch_size
         self.eval_rows = min(eval_batches * batch_size, val.samples_per_epoch)
 
     def batch(self, cursor: int, size: int) -> Batch:
@@ -65,23 +76,32 @@ class NextToken:
         return {"inputs": torch.from_numpy(inputs), "targets": torch.from_numpy(targets)}
 
     def counts(self, batch: Batch) -> dict[str, int]:
-        """Return the number of targets."""
-        return {"cross_entropy": batch["targets"].numel()}
+        """Return the number of targets, of each term."""
+        names = ("cross_entropy", "expert_balance") if self.expert_balance else ("cross_entropy",)
+        return dict.fromkeys(names, batch["targets"].numel())
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> dict[str, Term]:
-        """Return the summed cross-entropy in nats."""
+        """Return the summed cross-entropy in nats, and in training the balance of experts by tokens.
+
+        The balance is a figure of the micro-batch; over a step it is their mean.
+        """
+        from llm_playground.training.balance import balance_loss
         from llm_playground.training.engine import Term
         from llm_playground.transformer.loss import cross_entropy_sum
 
         total, count = cross_entropy_sum(model(batch["inputs"]), batch["targets"])
-        return {"cross_entropy": Term(total, count)}
+        terms = {"cross_entropy": Term(total, count)}
+        balance = balance_loss(model) if self.expert_balance else None
+        if balance is not None:
+            terms["expert_balance"] = Term(balance * count, count, self.expert_balance)
+        return terms
 
     def evaluate(self, model: torch.nn.Module) -> dict[str, float]:
         """Return ``val/loss`` (nats per token) and ``val/bits_per_byte`` over the same samples every time."""
         total = count = 0.0
         device = next(model.parameters()).device
-        for start in range(0, self.eval_rows, self.batch_size):
-            batch = self._tensors(self.val, start, min(self.batch_size, self.eval_rows - start))
+        for start in range(0, self.eval_rows, self.rows_at_once):
+            batch = self._tensors(self.val, start, min(self.rows_at_once, self.eval_rows - start))
             term = self.loss(model, {name: value.to(device) for name, value in batch.items()})[
                 "cross_entropy"
             ]
@@ -107,6 +127,12 @@ def resolve_model(config: PretrainConfig, tokenizer: BPETokenizer) -> ModelConfi
     if "ffn_width" not in config.model:
         values["ffn_width"] = None  # follows the width
     shape = parse_config(ModelConfig, values | config.model, "model")
+    if shape.architecture != "decoder":
+        raise ConfigError(
+            "model.architecture: pre-training predicts the next token and needs a decoder, "
+            f"not {shape.architecture}.",
+            field="model.architecture",
+        )
     if shape.vocab_size < tokenizer.vocab_size:
         raise ConfigError(
             f"model.vocab_size: {shape.vocab_size} is too small.",
@@ -126,7 +152,9 @@ def run(config: PretrainConfig, context: Context) -> Artifact:
     from llm_playground.core.seeds import seed_everything
     from llm_playground.data.loader import TokenLoader
     from llm_playground.tokenization import load_tokenizer
+    from llm_playground.training.balance import balance_weight
     from llm_playground.training.engine import train
+    from llm_playground.training.planner import check_memory
     from llm_playground.transformer import TransformerLM
 
     tokens = context.workspace.get(config.tokens, "tokens")
@@ -141,7 +169,10 @@ def run(config: PretrainConfig, context: Context) -> Artifact:
         TokenLoader(tokens.path, "val", length, shuffle=False),
         settings.eval_batches,
         settings.batch_size,
+        balance_weight(shape),
+        settings.micro_batch_size,
     )
+    check_memory(shape, settings, length, context)
     seed_everything(context.seed)
     model = TransformerLM(shape)
     context.log(f"A model of {model.num_parameters():,} parameters, family {shape.family}.")

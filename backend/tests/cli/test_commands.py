@@ -173,6 +173,8 @@ STAGES: dict[str, list[str]] = {
         *("--tokens", "x", "--training.steps", "5", "--training.sample-prompts", "Mia", "One day"),
         *("--model.width", "64", "--training.micro-batch-size", "null", "--training.learning-rate", "1e-3"),
     ],
+    "scaling": ["--tokens", "x", "--widths", "32", "64", "96", "--shares", "0.5", "1.0"],
+    "lr-find": ["--tokens", "x", "--trials", "50", "--start", "1e-5"],
     "sft": ["--model", "m", "--dataset", "d", "--chat-template", "{{ 1 }}"],
     "evaluate": ["--model", "m", "--dataset", "d", "--baseline", "007"],
 }

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_playground.monitoring import MetricReader, MetricStore
+from llm_playground.monitoring.histograms import BINS
 
 
 def store_values(path: Path, values: list[float], start: int = 0) -> None:
@@ -236,3 +237,85 @@ def test_an_error_of_the_disk_does_not_reach_training(tmp_path: Path) -> None:
     store.flush()
     assert store.error is not None and "could not be stored" in store.error
     store.close()
+
+
+@given(
+    count=st.integers(1, 1500),
+    points=st.integers(5, 60),
+    window=st.tuples(st.integers(0, 1500), st.integers(0, 1500)),
+    spike=st.integers(0, 10**6),
+)
+def test_a_closer_look_has_finer_buckets_and_every_spike(
+    count: int, points: int, window: tuple[int, int], spike: int, tmp_path_factory
+) -> None:
+    path = tmp_path_factory.mktemp("metrics") / "metrics.db"
+    values = [float(step % 7) for step in range(1, count + 1)]
+    values[spike % count] = 1000.0
+    store_values(path, values)
+    start, end = min(window), max(window)
+    line, _ = MetricReader(path).series("train/loss", points, start=start, end=end)
+    inside = {step: value for step, value in enumerate(values, 1) if start <= step <= end}
+    assert line.points == len(inside) and len(line.step) <= points + 2
+    assert line.step == sorted(line.step)
+    begin = start - 1
+    for step, low, high in zip(line.step, line.low, line.high, strict=True):
+        part = [value for at, value in inside.items() if begin < at <= step]
+        assert (low, high) == (min(part), max(part))
+        begin = step
+    if len(inside) <= points:
+        assert line.step == list(inside) and line.value == list(inside.values())
+
+
+def test_tokens_flops_and_time_go_with_every_bucket(tmp_path: Path) -> None:
+    store = MetricStore(tmp_path / "metrics.db")
+    before = time.time()
+    for step in range(1, 5001):
+        store.log(step, {"x": 1.0}, tokens=8 * step, flops=2.5 * step)
+    store.close()
+    line, _ = MetricReader(tmp_path / "metrics.db").series("x", 40)
+    assert len(line.step) <= 41
+    assert line.tokens == [8 * step for step in line.step] and line.flops == [
+        2.5 * step for step in line.step
+    ]
+    assert before <= line.time[0] <= line.time[-1] <= time.time() and line.time == sorted(line.time)
+
+
+def test_histograms_through_time_leave_out_what_was_done_again(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.db"
+    for start in (0, 40):
+        store = MetricStore(path, start)
+        for step in range(start + 10, start + 70, 10):
+            store.histograms(step, {"weights/a": [step + start] * BINS})
+        store.histograms(start + 1, {"weights/a": [1, 2]})
+        store.close()
+        assert store.error is not None and "a histogram has 225 counts" in store.error
+    reader = MetricReader(path)
+    assert reader.histogram_names() == ["weights/a"]
+    rows = reader.histograms("weights/a")
+    assert [row["step"] for row in rows] == [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
+    assert rows[4]["counts"] == [90] * BINS and rows[4]["segment"] == 2
+    assert [row["step"] for row in reader.histograms("weights/a", limit=4)] == [10, 40, 70, 100]
+
+
+def test_files_from_before_there_were_histograms_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.db"
+    store_values(path, [1.0, 2.0])
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE histograms")
+    connection.close()
+    reader = MetricReader(path)
+    assert reader.histogram_names() == [] and reader.series("train/loss")[0].value == [1.0, 2.0]
+
+
+def test_points_come_in_the_order_of_logging_with_their_ghosts_marked(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.db"
+    store_values(path, [1.0, math.nan, 3.0])
+    store_values(path, [9.0], start=2)
+    points = list(MetricReader(path).points())
+    assert [(point.segment, point.step, point.ghost) for point in points] == [
+        (1, 1, False),
+        (1, 2, False),
+        (1, 3, True),
+        (2, 3, False),
+    ]
+    assert [point.id for point in points] == [1, 2, 3, 4] and math.isnan(points[1].value)

@@ -285,3 +285,14 @@ def test_too_few_conversations_are_refused(road, base: Artifact, tmp_path: Path)
     assert caught.value.message.startswith(f"The data set {road.dataset.id} has ")
     assert "usable conversations, fewer than batch_size (4096) and the " in caught.value.message
     assert caught.value.field == "training.batch_size"
+
+
+def test_an_encoder_is_refused(road, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(road.tokens.path)
+    shape = {"architecture": "encoder", "width": 16, "heads": 2, "layers": 1}
+    with road.workspace.new_artifact("model", name="encoder") as draft:
+        TransformerLM(ModelConfig(vocab_size=tokenizer.vocab_size, **shape)).save_pretrained(draft.path)
+        tokenizer.save(draft.path)
+    assert draft.artifact is not None
+    with pytest.raises(InputError, match="is an encoder; fine-tuning to chat needs a decoder"):
+        run(configured(road, draft.artifact), road.context(tmp_path / "run"))

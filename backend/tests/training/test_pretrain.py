@@ -96,6 +96,21 @@ def test_the_validation_loss_is_that_of_the_published_weights(trained, road) -> 
     assert artifact.summary["val_loss"] == pytest.approx(float(loss), abs=1e-5)
 
 
+def test_a_mixture_of_experts_is_trained_to_use_all_of_them(road, tmp_path: Path) -> None:
+    logged = {}
+    for weight in (0.0, 1.0):
+        context = road.context(tmp_path / str(weight))
+        changes = {"experts": 4, "experts_per_token": 1, "expert_balance": weight}
+        artifact = run(configured(road, model=changes), context)
+        logged[weight] = [values for _, values in context.logged if "train/loss" in values]
+        assert artifact.summary["val_loss"] < math.log(400) - 0.3
+    assert all("train/expert_balance" not in values for values in logged[0.0])
+    first, last = logged[1.0][0], logged[1.0][-1]
+    assert first["train/expert_balance"] >= 1.0  # 1 in its one layer if all experts work alike
+    assert last["train/expert_balance"] < 1.2
+    assert last["train/loss"] == pytest.approx(last["train/cross_entropy"] + last["train/expert_balance"])
+
+
 def test_a_stopped_stage_publishes_nothing_and_resumes_to_the_same_weights(road, tmp_path: Path) -> None:
     config = configured(road)
     whole = run(config, road.context(tmp_path / "whole"))
@@ -122,14 +137,19 @@ def test_a_stopped_stage_publishes_nothing_and_resumes_to_the_same_weights(road,
         ),
         (
             {"width": 6, "heads": 2},
-            "The configuration in model is wrong: rotary positions need an even head size, "
-            "width / heads is 3.",
+            "The configuration in model is wrong: heads (2) must leave an even head size for rotary "
+            "positions, width / heads is 3.",
             None,
         ),
         (
             {"vocab_size": 300, "bos_id": None, "eos_id": None, "pad_id": None},
             "model.vocab_size: 300 is too small.",
             "The tokenizer has 400 ids.",
+        ),
+        (
+            {"architecture": "encoder"},
+            "model.architecture: pre-training predicts the next token and needs a decoder, not encoder.",
+            None,
         ),
         (
             {"layers": 0, "width": 0},
@@ -151,10 +171,12 @@ def test_wrong_names_and_too_long_contexts_are_refused(road, tmp_path: Path) -> 
     context = road.context(tmp_path / "run")
     with pytest.raises(NotFoundError, match=r"^There is no tokens 'nothing' in the workspace\."):
         run(configured(road).model_copy(update={"tokens": "nothing"}), context)
-    with pytest.raises(NotFoundError, match=r"^There is no model preset 'huge'\. Presets: gpt2-small, quick"):
+    with pytest.raises(
+        NotFoundError, match=r"^There is no model preset 'huge'\. Presets: quickstart, tiny-llama"
+    ):
         run(configured(road, "huge"), context)
     with pytest.raises(
-        ConfigError, match=r"deepth: is not a known setting\. Known settings here: vocab_size"
+        ConfigError, match=r"deepth: is not a known setting\. Known settings here: architecture"
     ):
         run(configured(road, model={"deepth": 3}), context)
     with pytest.raises(

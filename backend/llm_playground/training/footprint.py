@@ -1,0 +1,311 @@
+"""The memory that a training takes at its worst moment, told from its settings alone.
+
+``transformer.analysis`` counts the parts (weights, optimizer, what autograd saves); here they are put in the
+order in which the engine needs them. They are not all there at one time: gradients come as activations go,
+and the logits are gone before the first of them. The peak is the greatest of five moments:
+
+- *loss*: all kept activations, and what the loss makes of the logits;
+- *head*: the gradients of the logits and of the head, and all kept activations;
+- *recomputing*: with checkpointing, one block's activations on top of what is kept;
+- *update*: all gradients, and what the optimizer needs besides;
+- *validation*: logits of a batch, without gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from llm_playground.transformer import ModelConfig
+from llm_playground.transformer.analysis.activations import Activations, saved_activations
+from llm_playground.transformer.analysis.memory import OPTIMIZERS
+from llm_playground.transformer.analysis.skeleton import HEAD, LOOKUPS, Weight, weights
+
+if TYPE_CHECKING:
+    import torch
+
+    from llm_playground.training.config import TrainingConfig
+
+_FLOAT = 4  # bytes: weights, gradients and states are float32 in every precision
+_LOSS_BYTES = 12  # for each logit, in the loss's backward pass: see transformer.analysis.memory
+_SCORING_BYTES = 8  # without gradients: the logits and their log-probabilities
+_MUON_CHUNK = 2**24  # numbers that Muon makes orthogonal at once, in about five copies
+# On a processor, tensors below 32 MiB lie in the C library's heap, which keeps holes between them (larger
+# ones are mapped and given back); the share was measured on trainings of 1 to 124 million parameters.
+_HEAP_LIMIT = 32 * 2**20
+_HOLES = 0.3
+_STATES = {"adamw": "adamw", "muon": "muon", "lion": "lion", "sgd": "momentum"}
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes of a training on one device.
+
+    Attributes:
+        base: the process before there is a model: libraries, or a card's context.
+        weights: float32.
+        gradients: as many, once the backward pass is done.
+        optimizer: its state.
+        average: moving average of the weights, where one is kept.
+        activations: what is kept for the backward pass of a micro-batch.
+        recomputed: one block's activations again, with checkpointing.
+        logits: what the loss makes of a micro-batch's logits.
+        holes: what a processor's heap holds beyond the moments: it gives back little of what it once had.
+        moments: the five moments of this module, all that is there at each of them.
+    """
+
+    base: int
+    weights: int
+    gradients: int
+    optimizer: int
+    average: int
+    activations: int
+    recomputed: int
+    logits: int
+    holes: int
+    moments: Mapping[str, int]
+
+    @property
+    def peak(self) -> int:
+        """The most that is there at one time."""
+        return max(self.moments.values()) + self.holes
+
+    @property
+    def worst(self) -> str:
+        """The moment at which it is there."""
+        return max(self.moments, key=lambda name: self.moments[name])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON data."""
+        return {**asdict(self), "moments": dict(self.moments), "peak": self.peak, "worst": self.worst}
+
+
+def footprint(
+    config: ModelConfig,
+    settings: TrainingConfig,
+    *,
+    rows: int,
+    length: int,
+    base: int = 0,
+    accumulating: bool = False,
+    validation_rows: int = 0,
+    checkpointing: str | None = None,
+    precision: str | None = None,
+    shards: int = 1,
+    heap: bool = True,
+) -> Footprint:
+    """Count the bytes of a training on one device.
+
+    Args:
+        config: the model's shape.
+        settings: of the training; its optimizer, average, precision and checkpointing count here.
+        rows: sequences of a micro-batch.
+        length: tokens of each.
+        base: bytes of the process before there is a model.
+        accumulating: whether gradients are kept from one micro-batch to the next.
+        validation_rows: sequences that a validation scores at once.
+        checkpointing, precision: instead of those of the settings.
+        shards: devices that divide weights, gradients, optimizer and average (fsdp).
+        heap: whether tensors lie in a processor's heap, which keeps holes; a card's allocator hardly does.
+    """
+    checkpointing = checkpointing or settings.activation_checkpointing
+    precision = precision or settings.precision
+    precision = "float32" if precision == "auto" else precision
+    tensors = weights(config)
+    total = sum(weight.copies * weight.numel for weight in tensors)
+    state = sum(weight.copies * OPTIMIZERS[_STATES[settings.optimizer]](weight) for weight in tensors)
+    if settings.optimizer == "sgd" and settings.momentum == 0:
+        state = 0
+    head = _FLOAT * config.vocab_size * config.width
+    kept, again = kept_activations(config, rows, length, precision, checkpointing)
+    per_device = [-(-part // shards) for part in (_FLOAT * total, _FLOAT * total, state)]
+    held, gradients, optimizer = per_device
+    average = held if settings.ema_decay is not None else 0
+    gathered = 2 * held if shards > 1 else 0
+    logits = rows * length * config.vocab_size
+    scores = rows * length * config.width * _FLOAT
+    before = gradients if accumulating else 0
+    standing = base + held + optimizer + average + gathered
+    moments = {
+        "loss": standing + before + kept + _LOSS_BYTES * logits,
+        "head": standing + before + kept + 4 * logits + head + scores,
+        "recomputing": standing + max(before, head) + kept + again,
+        "update": standing + gradients + max(_update_bytes(settings, tensors), head),
+        "validation": standing
+        + _scoring(config, validation_rows, length)
+        + _SCORING_BYTES * validation_rows * length * config.vocab_size,
+    }
+    if checkpointing == "none":
+        del moments["recomputing"]
+    if not validation_rows:
+        del moments["validation"]
+    holes = 0
+    if heap:
+        widest = _FLOAT * rows * length * max(2 * config.hidden_width, 3 * config.width)
+        scoring = (_LOSS_BYTES * logits, _FLOAT * logits)
+        left = _FLOAT * sum(w.copies * w.numel for w in tensors if _FLOAT * w.numel < _HEAP_LIMIT)
+        small, large = _by_size([(kept, widest), scoring, (before, 0)])
+        if again:
+            small = max(small, _by_size([(kept + again + 3 * widest, widest)])[0])
+        whole = standing + round((1 + _HOLES) * small) + max(large, gradients - left)
+        whole += left + _update_bytes(settings, tensors)
+        holes = max(0, whole - max(moments.values()))
+    return Footprint(
+        base=base,
+        weights=held,
+        gradients=gradients,
+        optimizer=optimizer,
+        average=average,
+        activations=kept,
+        recomputed=again,
+        logits=_LOSS_BYTES * logits,
+        holes=holes,
+        moments=moments,
+    )
+
+
+def _by_size(parts: Collection[tuple[int, int]]) -> tuple[int, int]:
+    """Return the bytes that lie in the heap and those that are mapped, of (bytes, their widest tensor)."""
+    small = sum(size for size, widest in parts if widest < _HEAP_LIMIT)
+    return small, sum(size for size, widest in parts if widest >= _HEAP_LIMIT)
+
+
+def _update_bytes(settings: TrainingConfig, tensors: tuple[Weight, ...]) -> int:
+    """Bytes that an optimizer's step needs for a moment beyond its state."""
+    if settings.optimizer == "lion":
+        return _FLOAT * sum(weight.copies * weight.numel for weight in tensors)
+    if settings.optimizer != "muon":
+        return 0
+    matrices = [
+        weight for weight in tensors if len(weight.shape) >= 2 and weight.component not in (*LOOKUPS, HEAD)
+    ]
+    directions = sum(weight.copies * weight.numel for weight in matrices)
+    chunk = max((min(_MUON_CHUNK, weight.copies * weight.numel) for weight in matrices), default=0)
+    return _FLOAT * (directions + 5 * chunk)
+
+
+def _scoring(config: ModelConfig, rows: int, length: int) -> int:
+    """Bytes of the tensors that a block has at one time when nothing is kept: residual, hidden, queries."""
+    widest = max(3 * config.hidden_width, 4 * config.heads * config.head_size)
+    return _FLOAT * rows * length * (2 * config.width + widest)
+
+
+def kept_activations(
+    config: ModelConfig, rows: int, length: int, precision: str, checkpointing: str
+) -> tuple[int, int]:
+    """Return the bytes (kept for the backward pass, computed again at one time).
+
+    ``full`` keeps each block's input, ``selective`` that of every second block, the first one included, and
+    all of the others': what :func:`.execution.activation_checkpointing` does.
+    """
+    found = _activations(config, rows, length, precision)
+    outside = found.outside.total + found.scores
+    if checkpointing == "none":
+        return outside + sum(count * block.total for count, block in found.blocks), 0
+    kept = outside
+    for count, block in found.blocks:
+        redone = count if checkpointing == "full" else -(-count // 2)
+        kept += redone * block.input + (count - redone) * block.total
+    return kept, max(max(0, block.total - block.input) for _, block in found.blocks)
+
+
+def _activations(config: ModelConfig, rows: int, length: int, precision: str) -> Activations:
+    if precision == "float32":
+        return saved_activations(config, rows, length, precision)
+    # Under autocast some tensors are float32 and some are 16 bits: two watched models tell how much a block
+    # saves in that mixture, and the shares of the kinds of blocks are those of float32.
+    plain = saved_activations(config, rows, length, "float32")
+    one, two = (_watched(config, layers, rows, length, precision) for layers in (1, 2))
+    reference = saved_activations(_plain_blocks(config, 1), rows, length, "float32").blocks[0][1].total
+    share = (two - one) / reference
+    first = saved_activations(_plain_blocks(config, 1), rows, length, "float32").outside.total
+    blocks = []
+    for count, block in plain.blocks:
+        parts = {name: round(size * share) for name, size in block.by_component.items()}
+        blocks.append((count, type(block)(parts, block.input, block.products)))
+    outside = {"embedding": max(0, one - (two - one)) + plain.outside.total - first}
+    return Activations(type(plain.outside)(outside), tuple(blocks), plain.scores)
+
+
+def _plain_blocks(config: ModelConfig, layers: int) -> ModelConfig:
+    return config.model_copy(
+        update={"layers": layers, "window": None, "full_attention_layers": (), "init_std": 1.0}
+        | dict.fromkeys(("bos_id", "eos_id", "pad_id"))
+    )
+
+
+@lru_cache(maxsize=64)
+def _watched(config: ModelConfig, layers: int, rows: int, length: int, precision: str) -> int:
+    """Return the bytes that autograd saves under autocast, seen on a model that has shapes only."""
+    import torch
+
+    from llm_playground.transformer.model import TransformerLM
+
+    with torch.device("meta"):
+        model = TransformerLM(_plain_blocks(config, layers)).train()
+        ids = torch.zeros(rows, length, dtype=torch.long)
+    own = {
+        tensor.untyped_storage()._cdata: tensor.untyped_storage()
+        for tensor in (*model.parameters(), *model.buffers())
+    }
+    known = dict(own)
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        known.setdefault(tensor.untyped_storage()._cdata, tensor.untyped_storage())
+        return tensor
+
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float16
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), _cast_products(dtype):
+        model(ids)
+    return sum(storage.nbytes() for key, storage in known.items() if key not in own)
+
+
+@contextmanager
+def _cast_products(dtype: torch.dtype) -> Iterator[None]:
+    """Do to tensors without numbers what autocast does: products in 16 bits, each weight cast once.
+
+    Attention stands for its fused kernel, which saves queries, keys, values, its output and one float32 for
+    each query and head.
+    """
+    import torch
+    import torch.nn.functional as F
+    from torch import Tensor
+    from torch.overrides import TorchFunctionMode
+
+    products = {F.linear, torch.matmul, torch.bmm, torch.einsum, Tensor.matmul, Tensor.__matmul__, Tensor.bmm}
+    casts: dict[int, Tensor] = {}
+
+    class Fused(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+            out = torch.empty_like(query)
+            ctx.save_for_backward(query, key, value, out, query.new_empty(query.shape[:3]).float(), mask)
+            return out
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: Tensor) -> Any:
+            raise NotImplementedError
+
+    def cast(value: Any) -> Any:
+        if not isinstance(value, Tensor) or value.dtype != torch.float32:
+            return value
+        if isinstance(value, torch.nn.Parameter):
+            return casts.setdefault(id(value), value.to(dtype))
+        return value.to(dtype)
+
+    class Casting(TorchFunctionMode):
+        def __torch_function__(
+            self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            if func is F.scaled_dot_product_attention:
+                mask = args[3] if len(args) > 3 else (kwargs or {}).get("attn_mask")
+                return Fused.apply(*(cast(value) for value in (*args[:3], mask)))
+            if func in products:
+                return func(*(cast(value) for value in args), **(kwargs or {}))
+            return func(*args, **(kwargs or {}))
+
+    with Casting():
+        yield
