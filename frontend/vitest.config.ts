@@ -12,6 +12,7 @@ export default defineConfig({
     setupFiles: ["./vitest.setup.ts"],
     pool: "threads",
     maxWorkers: 2,
+    testTimeout: 30_000,
     env: { __NEXT_TRAILING_SLASH: "true" }, // links as next.config.ts makes them
     // next-themes sets the theme by a script, which matters in the stored page only.
     onConsoleLog: (text) => !text.includes("Encountered a script tag while rendering"),

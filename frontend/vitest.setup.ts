@@ -1,10 +1,11 @@
 import "@testing-library/jest-dom/vitest";
 
-import { cleanup } from "@testing-library/react";
+import { cleanup, configure } from "@testing-library/react";
 import { afterEach, vi } from "vitest";
 
 vi.mock("next/navigation", () => import("./tests/navigation"));
 afterEach(cleanup);
+configure({ asyncUtilTimeout: 5_000 }); // a busy machine draws a page more slowly
 
 // What jsdom lacks and the components use.
 class NoObserver {

@@ -104,6 +104,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/runs/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Plan Run
+         * @description Predict memory, time, energy and cost of a training, and find settings that fit.
+         */
+        post: operations["plan_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/runs": {
         parameters: {
             query?: never;
@@ -122,6 +142,66 @@ export interface paths {
          * @description Start a stage, or a recipe, in a process of its own.
          */
         post: operations["start_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Run
+         * @description Check a run before it is started: problems, learning rates, the model's shape, YAML and command.
+         */
+        post: operations["preview_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/curves": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Curves
+         * @description Return one metric of several runs in little; a recipe's is that of its last step that logged it.
+         */
+        get: operations["get_run_curves"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare
+         * @description Put runs side by side: the settings that differ, and what came of each.
+         */
+        get: operations["compare_runs"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -149,7 +229,11 @@ export interface paths {
         delete: operations["delete_run"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change
+         * @description Name, tag or annotate a run; its settings never change.
+         */
+        patch: operations["change_run"];
         trace?: never;
     };
     "/api/v1/runs/{run_id}/stop": {
@@ -222,6 +306,8 @@ export interface paths {
         /**
          * Metrics
          * @description Return metrics, thinned so that smallest and greatest values stay visible.
+         *
+         *     The fewer steps are asked for, the finer the line.
          */
         get: operations["get_run_metrics"];
         put?: never;
@@ -264,6 +350,46 @@ export interface paths {
          * @description Return the last lines of what the run's process printed.
          */
         get: operations["get_run_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/metrics.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Metrics Csv
+         * @description Return every logged point as CSV: series, segment, step, tokens, flops, time, value, ghost.
+         */
+        get: operations["export_run_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/histograms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Histograms
+         * @description Return histograms of weights and gradients, evenly chosen through time.
+         */
+        get: operations["get_run_histograms"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2410,7 +2536,7 @@ export interface components {
             time: number;
             /**
              * Type
-             * @description state, log, sample, checkpoint, artifact, eval or step.
+             * @description state, log, sample, checkpoint, alert, artifact, eval or step.
              */
             type: string;
             /** Data */
@@ -2626,6 +2752,26 @@ export interface components {
              * @description Whether the web app is built.
              */
             web_app: boolean;
+        };
+        /**
+         * Histogram
+         * @description Counts at one step.
+         */
+        Histogram: {
+            /** Step */
+            step: number;
+            /**
+             * Segment
+             * @description Which attempt it belongs to.
+             */
+            segment: number;
+            /** Time */
+            time: number;
+            /**
+             * Counts
+             * @description Values in each bin.
+             */
+            counts: number[];
         };
         /**
          * InductionProbe
@@ -3157,6 +3303,21 @@ export interface components {
              */
             segment: number[];
             /**
+             * Tokens
+             * @description Tokens read by then; null where that is not known.
+             */
+            tokens: (number | null)[];
+            /**
+             * Flops
+             * @description Operations done by then; null where that is not known.
+             */
+            flops: (number | null)[];
+            /**
+             * Time
+             * @description Seconds since 1970.
+             */
+            time: number[];
+            /**
              * Points
              * @description How many logged points the line stands for.
              */
@@ -3639,6 +3800,55 @@ export interface components {
             special: boolean;
         };
         /**
+         * PlanRequest
+         * @description What to plan.
+         * @example {
+         *       "config": {
+         *         "preset": "quickstart"
+         *       },
+         *       "device": "this",
+         *       "stage": "pretrain"
+         *     }
+         */
+        PlanRequest: {
+            /**
+             * Stage
+             * @description pretrain or sft.
+             */
+            stage: string;
+            /**
+             * Config
+             * @description The stage's settings; ids of data may be left out.
+             */
+            config?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Device
+             * @description Of the device table, or this.
+             * @default this
+             */
+            device?: string;
+            /**
+             * Devices
+             * @description How many work side by side.
+             * @default 1
+             */
+            devices?: number;
+            /**
+             * Utilization
+             * @description Share of the peak rate that is reached, where nothing is measured.
+             * @default 0.4
+             */
+            utilization?: number;
+            /**
+             * Measure
+             * @description Time parts of the model on this machine first, which takes some seconds.
+             * @default false
+             */
+            measure?: boolean;
+        };
+        /**
          * PlanSettings
          * @description How the architecture is trained and run.
          */
@@ -3656,6 +3866,109 @@ export interface components {
             /** Shards */
             shards: number;
             /** Utilization */
+            utilization: number;
+        };
+        /**
+         * PlannedChoice
+         * @description How a step is divided, and what it takes.
+         */
+        PlannedChoice: {
+            /** Micro Batch Size */
+            micro_batch_size: number;
+            /** Accumulation */
+            accumulation: number;
+            /** Checkpointing */
+            checkpointing: string;
+            footprint: components["schemas"]["PlannedMemory"];
+        };
+        /**
+         * PlannedMemory
+         * @description Bytes of a training on one device.
+         */
+        PlannedMemory: {
+            /**
+             * Base
+             * @description The process before there is a model.
+             */
+            base: number;
+            /** Weights */
+            weights: number;
+            /** Gradients */
+            gradients: number;
+            /** Optimizer */
+            optimizer: number;
+            /**
+             * Average
+             * @description Moving average of the weights.
+             */
+            average: number;
+            /**
+             * Activations
+             * @description Kept for the backward pass of a micro-batch.
+             */
+            activations: number;
+            /**
+             * Recomputed
+             * @description One block's activations again, with checkpointing.
+             */
+            recomputed: number;
+            /** Logits */
+            logits: number;
+            /**
+             * Holes
+             * @description What a processor's heap cannot use.
+             */
+            holes: number;
+            /**
+             * Moments
+             * @description All that is there at each of the moments of a step.
+             */
+            moments: {
+                [key: string]: number;
+            };
+            /** Peak */
+            peak: number;
+            /**
+             * Worst
+             * @description The moment of the peak.
+             */
+            worst: string;
+        };
+        /**
+         * PlannedTime
+         * @description Seconds of a step and its parts, of a validation, and of all.
+         */
+        PlannedTime: {
+            /** Step */
+            step: number;
+            /** Blocks */
+            blocks: number;
+            /**
+             * Outside
+             * @description Embedding, head and loss.
+             */
+            outside: number;
+            /** Recomputed */
+            recomputed: number;
+            /** Update */
+            update: number;
+            /** Engine */
+            engine: number;
+            /** Validation */
+            validation: number;
+            /** Total */
+            total: number;
+            /**
+             * Method
+             * @description measured, or rate: operations over a rate.
+             */
+            method: string;
+            /** Peak Flops */
+            peak_flops: number;
+            /**
+             * Utilization
+             * @description Share of the peak that the model's own operations reach.
+             */
             utilization: number;
         };
         /**
@@ -3719,6 +4032,39 @@ export interface components {
         PresetList: {
             /** Presets */
             presets: components["schemas"]["PresetEntry"][];
+        };
+        /**
+         * PreviewRequest
+         * @description A run as `POST /runs` takes it; here it may be unfinished or wrong.
+         * @example {
+         *       "config": {
+         *         "tokens": "t",
+         *         "training": {
+         *           "steps": 200
+         *         }
+         *       },
+         *       "stage": "pretrain"
+         *     }
+         */
+        PreviewRequest: {
+            /**
+             * Stage
+             * @description Name of the stage, as `GET /stages` lists them.
+             */
+            stage: string;
+            /**
+             * Config
+             * @description The stage's settings.
+             */
+            config?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Seed
+             * @description Seed of everything random in the run.
+             * @default 0
+             */
+            seed?: number;
         };
         /**
          * Price
@@ -3824,6 +4170,16 @@ export interface components {
              * @description What is wrong with it, in words that follow its name.
              */
             message: string;
+        };
+        /**
+         * RatePoint
+         * @description Learning rate of a step.
+         */
+        RatePoint: {
+            /** Step */
+            step: number;
+            /** Rate */
+            rate: number;
         };
         /**
          * RecipeDetail
@@ -4070,6 +4426,45 @@ export interface components {
             refusal?: null;
         };
         /**
+         * RunChanges
+         * @description Labels of a run; what is left out stays.
+         * @example {
+         *       "notes": "Twice the width.",
+         *       "tags": [
+         *         "wide"
+         *       ]
+         *     }
+         */
+        RunChanges: {
+            /**
+             * Name
+             * @description Name for people.
+             */
+            name?: string | null;
+            /**
+             * Tags
+             * @description Short words to find it by.
+             */
+            tags?: string[] | null;
+            /**
+             * Notes
+             * @description Whatever is worth remembering.
+             */
+            notes?: string | null;
+        };
+        /**
+         * RunComparison
+         * @description Runs side by side, in the order asked for.
+         */
+        RunComparison: {
+            /** Runs */
+            runs: components["schemas"]["RunRecord"][];
+            /** Differences */
+            differences: components["schemas"]["SettingDifference"][];
+            /** Figures */
+            figures: components["schemas"]["RunFigure"][];
+        };
+        /**
          * RunDetail
          * @description A run with the runs that are its steps.
          */
@@ -4131,6 +4526,13 @@ export interface components {
             attempt?: number;
             /** Peak Memory Bytes */
             peak_memory_bytes?: number | null;
+            /** Tags */
+            tags?: string[];
+            /**
+             * Notes
+             * @default
+             */
+            notes?: string;
             /** Children */
             children?: components["schemas"]["RunRecord"][];
         };
@@ -4153,6 +4555,33 @@ export interface components {
             field?: string | null;
             /** Detail */
             detail?: string | null;
+        };
+        /**
+         * RunFigure
+         * @description A number that runs ended with, or have come to.
+         */
+        RunFigure: {
+            /** Name */
+            name: string;
+            /** Values */
+            values: (number | null)[];
+        };
+        /**
+         * RunHistograms
+         * @description Histograms of weights and gradients through time, in the same bins everywhere.
+         */
+        RunHistograms: {
+            /** Names */
+            names: string[];
+            /**
+             * Edges
+             * @description Edges of the bins, ascending: one more than there are counts.
+             */
+            edges: number[];
+            /** Histograms */
+            histograms: {
+                [key: string]: components["schemas"]["Histogram"][];
+            };
         };
         /**
          * RunList
@@ -4197,6 +4626,46 @@ export interface components {
              * @description Number of the newest point.
              */
             cursor: number;
+        };
+        /**
+         * RunPreview
+         * @description What a run would be.
+         */
+        RunPreview: {
+            /** Problems */
+            problems: components["schemas"]["SettingProblem"][];
+            /**
+             * Schedule
+             * @description Some 200 points of the learning rate, corners among them.
+             */
+            schedule: components["schemas"]["RatePoint"][];
+            /**
+             * Yaml
+             * @description The settings that differ from the defaults.
+             */
+            yaml: string;
+            /**
+             * Command
+             * @description The command line that starts the same run.
+             */
+            command: string;
+            /**
+             * Model
+             * @description Whole shape of the model, once it is known.
+             */
+            model: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Tokens
+             * @description Tokens that the training reads.
+             */
+            tokens: number | null;
+            /**
+             * Epochs
+             * @description How often that is all of the data.
+             */
+            epochs: number | null;
         };
         /**
          * RunProgress
@@ -4256,6 +4725,7 @@ export interface components {
          *         resumable: whether it can be resumed now.
          *         attempt: 1 at first, one more with each resume.
          *         peak_memory_bytes: most memory its process held.
+         *         tags, notes: what people wrote on it; kept in a file of their own.
          */
         RunRecord: {
             /** Id */
@@ -4315,6 +4785,13 @@ export interface components {
             attempt?: number;
             /** Peak Memory Bytes */
             peak_memory_bytes?: number | null;
+            /** Tags */
+            tags?: string[];
+            /**
+             * Notes
+             * @default
+             */
+            notes?: string;
         };
         /**
          * RunRequest
@@ -4364,6 +4841,52 @@ export interface components {
             right: string;
             /** Count */
             count: number;
+        };
+        /**
+         * SettingDifference
+         * @description A setting that is not the same in all runs.
+         */
+        SettingDifference: {
+            /** Field */
+            field: string;
+            /**
+             * Values
+             * @description Its value in each run; null where a run has none.
+             */
+            values: unknown[];
+        };
+        /**
+         * SettingProblem
+         * @description Something wrong with a setting.
+         */
+        SettingProblem: {
+            /**
+             * Field
+             * @description Dotted name; a recipe's begin with the name of the step.
+             */
+            field: string;
+            /** Message */
+            message: string;
+        };
+        /**
+         * SmallCurve
+         * @description A curve in little.
+         */
+        SmallCurve: {
+            /** Step */
+            step: number[];
+            /** Value */
+            value: (number | null)[];
+        };
+        /**
+         * SmallCurves
+         * @description One metric of several runs, by run; runs without it are left out.
+         */
+        SmallCurves: {
+            /** Curves */
+            curves: {
+                [key: string]: components["schemas"]["SmallCurve"];
+            };
         };
         /**
          * StageDetail
@@ -4904,6 +5427,48 @@ export interface components {
             preview: number[];
         };
         /**
+         * TrainingPlan
+         * @description What a training will take.
+         */
+        TrainingPlan: {
+            /** Device */
+            device: string;
+            /** Devices */
+            devices: number;
+            /**
+             * Memory Bytes
+             * @description What one device has for this.
+             */
+            memory_bytes: number;
+            /** Parameters */
+            parameters: number;
+            /**
+             * Tokens
+             * @description To train on in all.
+             */
+            tokens: number;
+            /** Flops Per Step */
+            flops_per_step: number;
+            configured: components["schemas"]["PlannedChoice"];
+            /** @description What would fit, where the configured does not. */
+            suggested: components["schemas"]["PlannedChoice"] | null;
+            /** Fits */
+            fits: boolean;
+            time: components["schemas"]["PlannedTime"] | null;
+            /** Tokens Per Second */
+            tokens_per_second: number | null;
+            /** Energy Kwh */
+            energy_kwh: number | null;
+            /** Cost */
+            cost: number | null;
+            /** Currency */
+            currency: string;
+            /** Warnings */
+            warnings: string[];
+            /** Notes */
+            notes: string[];
+        };
+        /**
          * Usage
          * @description Tokens used.
          */
@@ -5164,11 +5729,80 @@ export interface operations {
             };
         };
     };
+    plan_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingPlan"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     list_runs: {
         parameters: {
             query?: {
                 /** @description Only runs in this state. */
-                state?: string | null;
+                state?: ("queued" | "running" | "stopping" | "stopped" | "finished" | "failed" | "died") | null;
                 /** @description Only the steps of this run; * for all; empty: no steps. */
                 parent?: string | null;
                 /** @description Only runs of this stage. */
@@ -5278,6 +5912,152 @@ export interface operations {
             };
         };
     };
+    preview_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunPreview"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_run_curves: {
+        parameters: {
+            query: {
+                /** @description Ids of runs with commas between. */
+                ids: string;
+                /** @description Metric. */
+                name?: string;
+                /** @description Longest curve, about. */
+                points?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SmallCurves"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    compare_runs: {
+        parameters: {
+            query: {
+                /** @description Ids of 2 to 10 runs with commas between. */
+                ids: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunComparison"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     get_run: {
         parameters: {
             query?: never;
@@ -5376,6 +6156,68 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    change_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunChanges"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunRecord"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5557,6 +6399,10 @@ export interface operations {
                 names?: string | null;
                 /** @description Longest line, about. */
                 points?: number;
+                /** @description Only steps from this one. */
+                start?: number | null;
+                /** @description Only steps up to this one. */
+                end?: number | null;
             };
             header?: never;
             path: {
@@ -5679,6 +6525,109 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunLog"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    export_run_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every logged point, with its attempt. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_run_histograms: {
+        parameters: {
+            query?: {
+                /** @description Names with commas between; empty: only the names. */
+                names?: string | null;
+                /** @description Most steps of each. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunHistograms"];
                 };
             };
             /** @description Bad Request */
@@ -5943,7 +6892,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Only this kind. */
-                kind?: ("dataset" | "tokenizer" | "tokens" | "model" | "evaluation") | null;
+                kind?: ("dataset" | "tokenizer" | "tokens" | "model" | "evaluation" | "measurement") | null;
             };
             header?: never;
             path?: never;

@@ -15,6 +15,7 @@ import type {
   RunEvent,
   RunRequest,
 } from "./types";
+import { withQuery } from "./utils";
 
 /** An answer that was not a success, in the words of the program. */
 export class ApiError extends Error {
@@ -106,8 +107,21 @@ export const api = {
   resumeRun: (id: string) => send<Run>("POST", `/api/v1/runs/${at(id)}/resume`),
   deleteRun: (id: string) => send<unknown>("DELETE", `/api/v1/runs/${at(id)}`),
   restoreRun: (id: string) => send<Run>("POST", `/api/v1/runs/${at(id)}/restore`),
-  metrics: (id: string, points = 800, signal?: AbortSignal) =>
-    get<Metrics>(`/api/v1/runs/${at(id)}/metrics?points=${points}`, signal),
+  metrics: (
+    id: string,
+    points = 800,
+    signal?: AbortSignal,
+    part: { names?: string; start?: number; end?: number } = {},
+  ) =>
+    get<Metrics>(
+      withQuery(`/api/v1/runs/${at(id)}/metrics`, {
+        points: String(points),
+        names: part.names,
+        start: part.start?.toString(),
+        end: part.end?.toString(),
+      }),
+      signal,
+    ),
   events: async (id: string, types: string, signal?: AbortSignal) =>
     (await get<{ events: RunEvent[] }>(`/api/v1/runs/${at(id)}/events?types=${at(types)}`, signal)).events,
   log: async (id: string, tail = 400, signal?: AbortSignal) =>

@@ -1,10 +1,23 @@
 import type { MetricRow, Metrics, Series } from "./types";
 
-/** One curve: ascending steps and their values; `null` where a value was not finite. */
+/**
+ * One curve: ascending steps and their values; `null` where a value was not finite. Where a point stands for
+ * several, `low` and `high` are the smallest and greatest of them. All lists are of one length.
+ */
 export interface Curve {
   steps: number[];
   values: (number | null)[];
+  low?: (number | null)[];
+  high?: (number | null)[];
+  /** Tokens read by then. */
+  tokens?: (number | null)[];
+  /** Seconds since 1970. */
+  times?: (number | null)[];
 }
+
+/** What a curve is drawn over. */
+export type Axis = "step" | "tokens" | "time";
+export const AXES: Record<Axis, string> = { step: "Step", tokens: "Tokens", time: "Time" };
 
 interface Line {
   segment: number;
@@ -13,7 +26,11 @@ interface Line {
 
 const FLUSH_MS = 200;
 const KEPT_ROWS = 2_000; // rows that may be newer than an answer that is on its way
-const empty = (): Curve => ({ steps: [], values: [] });
+const empty = (): Curve => ({ steps: [], values: [], low: [], high: [], tokens: [], times: [] });
+const listsOf = (curve: Curve): (number | null)[][] =>
+  [curve.steps, curve.values, curve.low, curve.high, curve.tokens, curve.times].filter(
+    (list): list is (number | null)[] => list !== undefined,
+  );
 
 /**
  * The metrics of one run, kept outside React: the first load gives the curves so far, the stream adds rows.
@@ -61,17 +78,15 @@ export class MetricStore {
       line.segment = row.segment;
       const cut = lowerBound(curve.steps, row.step);
       if (cut < curve.steps.length) {
-        const ghost = { steps: curve.steps.splice(cut), values: curve.values.splice(cut) };
+        const [steps, values, low, high, tokens, times] = listsOf(curve).map((list) => list.splice(cut));
+        const ghost = { steps, values, low, high, tokens, times } as Curve;
         this.ghostCurves.set(row.name, [...(this.ghostCurves.get(row.name) ?? []), ghost]);
       }
     }
     const place = lowerBound(curve.steps, row.step);
-    if (curve.steps[place] === row.step) {
-      curve.values[place] = row.value;
-      return;
-    }
-    curve.steps.splice(place, 0, row.step);
-    curve.values.splice(place, 0, row.value);
+    const known = curve.steps[place] === row.step ? 1 : 0;
+    const point = [row.step, row.value, row.value, row.value, row.tokens ?? null, row.time ?? null];
+    listsOf(curve).forEach((list, which) => list.splice(place, known, point[which] as number | null));
   }
 
   names(): string[] {
@@ -84,6 +99,16 @@ export class MetricStore {
 
   ghosts(name: string): readonly Curve[] {
     return this.ghostCurves.get(name) ?? [];
+  }
+
+  /** When the first value of the run was logged; null where that is not known. */
+  origin(): number | null {
+    let first: number | null = null;
+    for (const { curve } of this.lines.values()) {
+      const time = curve.times?.[0];
+      if (time !== null && time !== undefined && (first === null || time < first)) first = time;
+    }
+    return first;
   }
 
   /** The newest finite value of a metric. */
@@ -116,21 +141,82 @@ export class MetricStore {
   }
 }
 
-function curveOf(series: Series): Curve {
-  return { steps: [...series.step], values: [...series.value] };
+/** A line of the metrics endpoint as a curve. */
+export function curveOf(series: Series): Curve {
+  return {
+    steps: [...series.step],
+    values: [...series.value],
+    low: [...series.min],
+    high: [...series.max],
+    tokens: [...series.tokens],
+    times: [...series.time],
+  };
 }
 
 function splitSegments(series: Series): Curve[] {
+  const whole = curveOf(series);
   const parts = new Map<number, Curve>();
-  series.step.forEach((step, place) => {
+  whole.steps.forEach((_, place) => {
     const segment = series.segment[place] ?? 0;
     const curve = parts.get(segment) ?? empty();
     parts.set(segment, curve);
-    curve.steps.push(step);
-    curve.values.push(series.value[place] ?? null);
+    const from = listsOf(whole);
+    listsOf(curve).forEach((list, which) => list.push(from[which]?.[place] as number | null));
   });
   return [...parts.values()];
 }
+
+/** A curve with only the points that a test lets pass. */
+export function pick(curve: Curve, keep: (place: number) => boolean): Curve {
+  const kept = (list?: readonly (number | null)[]) => list?.filter((_, place) => keep(place));
+  return {
+    steps: curve.steps.filter((_, place) => keep(place)),
+    values: curve.values.filter((_, place) => keep(place)),
+    low: kept(curve.low),
+    high: kept(curve.high),
+    tokens: kept(curve.tokens),
+    times: kept(curve.times),
+  };
+}
+
+/**
+ * A curve over another axis: its steps are then tokens, or seconds since `origin`. Points for which that is
+ * not known are left out.
+ */
+export function onAxis(curve: Curve, axis: Axis, origin: number | null = null): Curve {
+  if (axis === "step") return curve;
+  const along = (axis === "tokens" ? curve.tokens : curve.times) ?? [];
+  const start = axis === "time" ? (origin ?? along.find((value) => value !== null) ?? 0) : 0;
+  const known = pick(curve, (place) => along[place] !== null && along[place] !== undefined);
+  const places = along.filter((value): value is number => value !== null && value !== undefined);
+  return { ...known, steps: places.map((value) => value - start) };
+}
+
+/** Where a step lies on another axis: at the first point that is not before it. */
+export function placeOfStep(curve: Curve, step: number, axis: Axis, origin: number | null): number | null {
+  if (axis === "step") return step;
+  const at = Math.min(lowerBound(curve.steps, step), curve.steps.length - 1);
+  const value = (axis === "tokens" ? curve.tokens : curve.times)?.[at];
+  return value === null || value === undefined ? null : axis === "time" ? value - (origin ?? 0) : value;
+}
+
+/** The steps that a stretch of another axis covers, ends included; null where it holds none. */
+export function stepsBetween(
+  curve: Curve,
+  [low, high]: readonly [number, number],
+  axis: Axis,
+  origin: number | null,
+): [number, number] | null {
+  const along = onAxis(curve, axis, origin).steps;
+  const own = axis === "step" ? curve.steps : pick(curve, (place) => isKnown(curve, axis, place)).steps;
+  const first = lowerBound(along, low);
+  const last = lowerBound(along, high + Number.EPSILON * Math.abs(high)) - (along.includes(high) ? 0 : 1);
+  const [start, end] = [own[first], own[Math.min(last, own.length - 1)]];
+  return start === undefined || end === undefined || start > end ? null : [start, end];
+}
+
+const isKnown = (curve: Curve, axis: Axis, place: number): boolean =>
+  ((axis === "tokens" ? curve.tokens : curve.times)?.[place] ?? null) !== null;
 
 /** First place whose step is not below `step`; the common case, the end, is looked at first. */
 export function lowerBound(steps: readonly number[], step: number): number {
@@ -173,8 +259,10 @@ export function alignCurves(curves: readonly Curve[]): [number[], ...(number | n
 }
 
 /** The curves as comma-separated values, one row a step. */
-export function toCsv(names: readonly string[], curves: readonly Curve[]): string {
+export function toCsv(names: readonly string[], curves: readonly Curve[], axis: Axis = "step"): string {
   const [steps, ...rows] = alignCurves(curves);
   const lines = steps.map((step, place) => [step, ...rows.map((row) => row[place] ?? "")].join(","));
-  return [["step", ...names].join(","), ...lines].join("\n") + "\n";
+  return [[axis === "time" ? "seconds" : axis, ...names.map(quoted)].join(","), ...lines].join("\n") + "\n";
 }
+
+const quoted = (text: string): string => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

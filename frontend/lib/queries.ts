@@ -130,7 +130,7 @@ export function useFollow(id: string | null): void {
 }
 
 export const eventsKey = (id: string) => ["events", id] as const;
-const EVENT_TYPES = "state,log,sample,checkpoint,artifact,eval,step";
+const EVENT_TYPES = "state,log,sample,checkpoint,alert,artifact,eval,step";
 
 /** All events of a run, oldest first, growing while the run is followed. */
 export function useRunEvents(id: string) {

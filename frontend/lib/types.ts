@@ -37,6 +37,8 @@ export interface MetricRow {
   name: string;
   value: number | null;
   segment: number;
+  tokens?: number | null;
+  time?: number;
 }
 
 /** A share with its confidence interval, as evaluations carry it. */

@@ -1,7 +1,9 @@
-import { screen, within } from "@testing-library/react";
+import { act, screen, within } from "@testing-library/react";
 import type uPlot from "uplot";
 
-import LineChart, { type ChartLine, drawnOf, tickTexts } from "@/components/runs/line-chart";
+import { type ChartLine, drawnOf, type Mark, placedMarks, PLAIN } from "@/components/runs/chart-lines";
+import { tickTexts } from "@/components/runs/chart-options";
+import LineChart from "@/components/runs/line-chart";
 import { save } from "@/lib/download";
 
 import { open } from "./page";
@@ -57,12 +59,14 @@ const validation = line({
 const chart = (lines: ChartLine[], more: object = {}) =>
   open("/", <LineChart title="Loss" file="run-loss" lines={lines} version={1} height={200} {...more} />);
 
+const LOG_X = { ...PLAIN, logX: true };
+
 beforeEach(() => void charts.splice(0));
 
 describe("what is drawn", () => {
   test("ghosts lie under raw lines, those under the lines that count", () => {
     const ghost = { steps: [20, 30], values: [2, 1] };
-    const drawn = drawnOf([line({ smoothing: 0.5, ghosts: [ghost] }), validation], false);
+    const drawn = drawnOf([line({ smoothing: 0.5, ghosts: [ghost] }), validation], PLAIN);
     expect(drawn.map((item) => `${item.kind} ${item.label}`)).toEqual([
       "ghost Train",
       "raw Train",
@@ -75,8 +79,8 @@ describe("what is drawn", () => {
   });
 
   test("a logarithmic axis begins after step zero", () => {
-    expect(drawnOf([line()], true)[0]?.curve).toEqual({ steps: [10, 20], values: [3, 2] });
-    expect(drawnOf([line({ curve: { steps: [0], values: [1] } })], true)[0]?.curve.steps).toEqual([]);
+    expect(drawnOf([line()], LOG_X)[0]?.curve).toEqual({ steps: [10, 20], values: [3, 2] });
+    expect(drawnOf([line({ curve: { steps: [0], values: [1] } })], LOG_X)[0]?.curve.steps).toEqual([]);
   });
 
   test("lines with different steps reach the chart on one axis", () => {
@@ -106,6 +110,49 @@ describe("what is drawn", () => {
       ["1.5", "2"],
     ],
   ])("the ticks %j read %j", (ticks, texts) => expect(tickTexts(ticks)).toEqual(texts));
+});
+
+describe("a curve whose points stand for several values", () => {
+  const spiky = line({ curve: { steps: [10, 20], values: [3, 2], low: [3, 1], high: [3, 50] } });
+
+  test("has a band from the smallest to the greatest, so that a spike stays visible", () => {
+    expect(drawnOf([spiky], PLAIN).map(({ kind, curve }) => [kind, curve.values])).toEqual([
+      ["high", [3, 50]],
+      ["low", [3, 1]],
+      ["line", [3, 2]],
+    ]);
+    expect(drawnOf([line()], PLAIN).map(({ kind }) => kind)).toEqual(["line"]);
+    chart([spiky]);
+    expect(charts.at(-1)?.options.bands).toMatchObject([{ series: [1, 2] }]);
+  });
+
+  test("logarithmic values leave out what is not above zero", () => {
+    const below = line({ curve: { steps: [1, 2], values: [0, 2] } });
+    expect(drawnOf([below], { ...PLAIN, logY: true })[0]?.curve.values).toEqual([null, 2]);
+  });
+});
+
+test("marks lie where their step is, on any axis", () => {
+  const marks: Mark[] = [{ step: 20, kind: "checkpoint", label: "checkpoint 20" }];
+  const timed = line({ curve: { ...line().curve, times: [100, 110, 130] }, origin: 90 });
+  expect(placedMarks(marks, [timed], PLAIN)[0]?.at).toBe(20);
+  expect(placedMarks(marks, [timed], { ...PLAIN, axis: "time" })[0]?.at).toBe(40);
+  expect(placedMarks(marks, [line({ curve: { steps: [], values: [] } })], PLAIN)).toEqual([]);
+});
+
+test("what is dragged over is shown alone, and all of it again by a button", async () => {
+  const { user } = chart([line()]);
+  screen.getByRole("img");
+  const made = charts.at(-1) as unknown as { options: uPlot.Options };
+  const range = () =>
+    (made.options.scales?.["x"]?.range as unknown as (c: null, a: number, b: number) => unknown)(null, 0, 20);
+  expect(range()).toEqual([0, 20]);
+  const select = { left: 10, width: 5, top: 0, height: 0 };
+  const plot = { select, posToVal: (at: number) => at, setSelect: () => {} };
+  act(() => made.options.hooks?.setSelect?.forEach((hook) => hook?.(plot as never)));
+  expect(range()).toEqual([10, 15]);
+  await user.click(screen.getByRole("button", { name: "Show all of it again" }));
+  expect(range()).toEqual([0, 20]);
 });
 
 test("the picture says its newest values in words", () => {

@@ -1,4 +1,13 @@
-import { alignCurves, lowerBound, MetricStore, smooth, toCsv } from "@/lib/metrics";
+import {
+  alignCurves,
+  lowerBound,
+  MetricStore,
+  onAxis,
+  placeOfStep,
+  smooth,
+  stepsBetween,
+  toCsv,
+} from "@/lib/metrics";
 import type { MetricRow, Metrics, Series } from "@/lib/types";
 
 const series = (step: number[], value: (number | null)[], segment = step.map(() => 0)): Series => ({
@@ -7,6 +16,9 @@ const series = (step: number[], value: (number | null)[], segment = step.map(() 
   min: value,
   max: value,
   segment,
+  tokens: step.map((at) => 10 * at),
+  flops: step.map(() => null),
+  time: step.map((at) => 1_700_000_000 + at),
   points: step.length,
 });
 const loaded = (
@@ -34,7 +46,7 @@ describe("MetricStore", () => {
     store.add([row(1, 1, 3), row(2, 2, 2.5), row(3, 3, 2)]);
     store.load(loaded({ "train/loss": series([1, 2], [3, 2.5]) }, 2));
     store.add([row(3, 3, 2)]);
-    expect(store.curve("train/loss")).toEqual({ steps: [1, 2, 3], values: [3, 2.5, 2] });
+    expect(store.curve("train/loss")).toMatchObject({ steps: [1, 2, 3], values: [3, 2.5, 2] });
   });
 
   test("rows out of order find their place", () => {
@@ -47,15 +59,15 @@ describe("MetricStore", () => {
     const store = new MetricStore();
     store.load(loaded({ "train/loss": series([10, 20, 30, 40], [4, 3, 2, 1]) }, 4));
     store.add([row(5, 30, 2.2, 1), row(6, 40, 1.9, 1), row(7, 50, 9, 0)]);
-    expect(store.curve("train/loss")).toEqual({ steps: [10, 20, 30, 40], values: [4, 3, 2.2, 1.9] });
-    expect(store.ghosts("train/loss")).toEqual([{ steps: [30, 40], values: [2, 1] }]);
+    expect(store.curve("train/loss")).toMatchObject({ steps: [10, 20, 30, 40], values: [4, 3, 2.2, 1.9] });
+    expect(store.ghosts("train/loss")).toMatchObject([{ steps: [30, 40], values: [2, 1] }]);
   });
 
   test("ghosts of the answer are one curve an attempt", () => {
     const store = new MetricStore();
     const ghosts = { "train/loss": series([10, 20, 15, 20], [3, 2, 2.6, 2.4], [0, 0, 1, 1]) };
     store.load(loaded({ "train/loss": series([5], [4], [2]) }, 9, ghosts));
-    expect(store.ghosts("train/loss")).toEqual([
+    expect(store.ghosts("train/loss")).toMatchObject([
       { steps: [10, 20], values: [3, 2] },
       { steps: [15, 20], values: [2.6, 2.4] },
     ]);
@@ -110,5 +122,52 @@ describe("curves", () => {
       const plain = steps.findIndex((item) => item >= step);
       expect(lowerBound(steps, step)).toBe(plain < 0 ? steps.length : plain);
     }
+  });
+});
+
+describe("other axes", () => {
+  const curve = {
+    steps: [1, 2, 3],
+    values: [4, 3, 2],
+    low: [4, 1, 2],
+    high: [4, 9, 2],
+    tokens: [10, null, 30],
+    times: [100, 105, 111],
+  };
+
+  test("tokens leave out what is not known, time counts from the start", () => {
+    expect(onAxis(curve, "tokens")).toMatchObject({ steps: [10, 30], values: [4, 2], high: [4, 2] });
+    expect(onAxis(curve, "time", 90)).toMatchObject({ steps: [10, 15, 21], values: [4, 3, 2] });
+    expect(onAxis(curve, "step")).toBe(curve);
+  });
+
+  test("a stretch of an axis is turned back into steps", () => {
+    expect(stepsBetween(curve, [2, 3], "step", null)).toEqual([2, 3]);
+    expect(stepsBetween(curve, [14, 20], "time", 90)).toEqual([2, 2]);
+    expect(stepsBetween(curve, [5, 30], "tokens", null)).toEqual([1, 3]);
+    expect(stepsBetween(curve, [11, 20], "tokens", null)).toBeNull();
+    expect(placeOfStep(curve, 3, "time", 90)).toBe(21);
+    expect(placeOfStep(curve, 2, "tokens", null)).toBeNull();
+  });
+
+  test("rows of the stream carry what a curve knows, and ghosts keep it", () => {
+    const store = new MetricStore();
+    store.load(loaded({ "train/loss": { ...series([1, 2], [3, 2]), min: [3, 1], max: [3, 8] } }, 2));
+    store.add([{ ...row(3, 3, 1.5), tokens: 30, time: 1_700_000_009 }]);
+    expect(store.curve("train/loss")).toEqual({
+      steps: [1, 2, 3],
+      values: [3, 2, 1.5],
+      low: [3, 1, 1.5],
+      high: [3, 8, 1.5],
+      tokens: [10, 20, 30],
+      times: [1_700_000_001, 1_700_000_002, 1_700_000_009],
+    });
+    expect(store.origin()).toBe(1_700_000_001);
+    store.add([row(4, 2, 1, 1)]);
+    expect(store.ghosts("train/loss")[0]).toMatchObject({ steps: [2, 3], high: [8, 1.5], tokens: [20, 30] });
+  });
+
+  test("a name with a comma is quoted in the file", () => {
+    expect(toCsv(['a, "b"'], [{ steps: [1], values: [2] }], "tokens")).toBe('tokens,"a, ""b"""\n1,2\n');
   });
 });

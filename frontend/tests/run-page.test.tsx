@@ -83,6 +83,28 @@ describe("a run at work", () => {
   });
 });
 
+test("tags are kept at once, notes when one says so", async () => {
+  const changes: unknown[] = [];
+  let run = aRun({ stage: "pretrain", tags: ["old"] });
+  const { user } = page(pretrain({ tags: ["old"] }), {
+    "PATCH /api/v1/runs/run-1": ({ body }: { body: object }) => {
+      changes.push(body);
+      run = { ...run, ...body };
+      return run;
+    },
+  }, "&tab=notes"); // prettier-ignore
+  await user.type(await screen.findByLabelText("Tags"), "wide, old{Enter}");
+  expect(await screen.findAllByText("wide")).toHaveLength(2); // beside the title, and here
+  await user.type(screen.getByLabelText("Notes"), "Good.");
+  expect(screen.getByText("Not kept yet")).toBeVisible();
+  await user.click(screen.getByRole("button", { name: "Keep notes" }));
+  await waitFor(() => expect(screen.getByRole("button", { name: "Keep notes" })).toBeDisabled());
+  await user.click(screen.getByRole("button", { name: "Take the tag old away" }));
+  await waitFor(() =>
+    expect(changes).toEqual([{ tags: ["old", "wide"] }, { notes: "Good." }, { tags: ["wide"] }]),
+  );
+});
+
 describe("a run that ended early", () => {
   test("stopped: says that it can go on, and resumes", async () => {
     const run = pretrain({ state: "stopped", resumable: true });

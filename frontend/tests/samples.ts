@@ -24,6 +24,8 @@ export function aRun(changes: Partial<Run> = {}): Run {
     resumable: false,
     attempt: 1,
     peak_memory_bytes: null,
+    tags: [],
+    notes: "",
     ...changes,
   };
 }

@@ -7,8 +7,10 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from llm_playground import __version__
 from llm_playground.api import (
+    metrics,
     models,
     openai,
+    planning,
     playground,
     runs,
     stream,
@@ -58,7 +60,9 @@ def create_app(workspace: Workspace | None = None, settings: Settings | None = N
     app.state.llmp = AppState(workspace or Workspace(), settings)
     for module in (
         system,
+        planning,
         runs,
+        metrics,
         stream,
         models,
         tokenization,

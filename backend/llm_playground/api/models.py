@@ -8,14 +8,14 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from llm_playground.api.errors import responses
-from llm_playground.api.runs import Done
+from llm_playground.api.run_models import Done
 from llm_playground.api.state import AppState, State
 from llm_playground.core.errors import NotFoundError
 from llm_playground.core.files import read_json
 from llm_playground.core.workspace import Artifact, artifact_json
 
 router = APIRouter(prefix="/api/v1")
-Kind = Literal["dataset", "tokenizer", "tokens", "model", "evaluation"]
+Kind = Literal["dataset", "tokenizer", "tokens", "model", "evaluation", "measurement"]
 
 
 class ArtifactInfo(BaseModel):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from llm_playground.api.errors import responses
 from llm_playground.api.plain import PlainObject
-from llm_playground.api.runs import Done
+from llm_playground.api.run_models import Done
 from llm_playground.api.state import State
 
 router = APIRouter(prefix="/api/v1/playground/conversations", tags=["playground"])

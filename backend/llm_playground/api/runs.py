@@ -1,108 +1,46 @@
-"""Runs: start, list, steer, and read their metrics, events and log."""
+"""Runs: start, list, label, steer, compare, and read their metrics, events and log."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
 
 from llm_playground.api.errors import responses
-from llm_playground.api.plain import PlainObject
+from llm_playground.api.run_models import (
+    Done,
+    Event,
+    EventList,
+    LatestValue,
+    MetricSeries,
+    PreviewRequest,
+    RatePoint,
+    RunChanges,
+    RunComparison,
+    RunDetail,
+    RunFigure,
+    RunList,
+    RunLog,
+    RunMetrics,
+    RunPreview,
+    RunRequest,
+    SettingDifference,
+    SettingProblem,
+    SmallCurve,
+    SmallCurves,
+)
 from llm_playground.api.state import State
+from llm_playground.core.errors import InputError
 from llm_playground.monitoring import MetricReader
+from llm_playground.runs.comparison import differences, figures
 from llm_playground.runs.context import METRICS_FILE
+from llm_playground.runs.labels import change_labels
+from llm_playground.runs.preview import preview
 from llm_playground.runs.record import RunRecord
+from llm_playground.runs.record import State as RunState
 
 router = APIRouter(prefix="/api/v1/runs", tags=["runs"])
-
-
-class RunRequest(BaseModel):
-    """What to run."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {"stage": "data.prepare", "config": {"source": "tinyworld", "documents": 1000}, "seed": 0}
-            ]
-        },
-    )
-
-    stage: str = Field(description="Name of the stage, as `GET /stages` lists them.")
-    config: PlainObject = Field(default_factory=dict, description="The stage's settings.")
-    name: str | None = Field(None, min_length=1, max_length=200, description="Name for people.")
-    seed: int = Field(0, ge=0, lt=2**63, description="Seed of everything random in the run.")
-
-
-class RunList(BaseModel):
-    """Runs, newest first."""
-
-    runs: list[RunRecord]
-
-
-class RunDetail(RunRecord):
-    """A run with the runs that are its steps."""
-
-    children: list[RunRecord] = Field(default_factory=list)
-
-
-class MetricSeries(BaseModel):
-    """One line of a chart; all lists are of one length."""
-
-    step: list[int]
-    value: list[float | None]
-    min: list[float | None]
-    max: list[float | None]
-    segment: list[int] = Field(description="Which attempt a point belongs to.")
-    points: int = Field(description="How many logged points the line stands for.")
-
-
-class LatestValue(BaseModel):
-    """The newest value of a metric."""
-
-    step: int
-    value: float | None
-
-
-class RunMetrics(BaseModel):
-    """Metrics of a run."""
-
-    names: list[str]
-    series: dict[str, MetricSeries]
-    ghosts: dict[str, MetricSeries] = Field(
-        description="What earlier attempts logged beyond the checkpoint that the run was resumed from."
-    )
-    latest: dict[str, LatestValue]
-    cursor: int = Field(description="Number of the newest point.")
-
-
-class Event(BaseModel):
-    """One event of a run."""
-
-    id: int
-    time: float
-    type: str = Field(description="state, log, sample, checkpoint, artifact, eval or step.")
-    data: dict[str, Any]
-
-
-class EventList(BaseModel):
-    """Events, oldest first."""
-
-    events: list[Event]
-
-
-class RunLog(BaseModel):
-    """The end of a run's log."""
-
-    text: str
-
-
-class Done(BaseModel):
-    """The request was carried out."""
-
-    id: str
-    restorable: bool = Field(description="Whether `POST .../restore` can undo it.")
+_MOST_COMPARED, _MOST_CURVES = 10, 200
 
 
 @router.post("", operation_id="start_run", status_code=201, responses=responses(404, 409, 507))
@@ -114,7 +52,9 @@ def start(body: RunRequest, state: State) -> RunRecord:
 @router.get("", operation_id="list_runs", responses=responses())
 def list_runs(
     state: State,
-    run_state: Annotated[str | None, Query(alias="state", description="Only runs in this state.")] = None,
+    run_state: Annotated[
+        RunState | None, Query(alias="state", description="Only runs in this state.")
+    ] = None,
     parent: Annotated[
         str | None, Query(description="Only the steps of this run; * for all; empty: no steps.")
     ] = None,
@@ -124,12 +64,94 @@ def list_runs(
     return RunList(runs=list(state.supervisor.list(state=run_state, parent=parent, stage=stage)))
 
 
+@router.post("/preview", operation_id="preview_run", responses=responses(404))
+def preview_run(body: PreviewRequest, state: State) -> RunPreview:
+    """Check a run before it is started: problems, learning rates, the model's shape, YAML and command."""
+    found = preview(state.workspace, body.stage, body.config, body.seed)
+    return RunPreview(
+        problems=[SettingProblem(field=name, message=said) for name, said in found.problems],
+        schedule=[RatePoint(step=step, rate=rate) for step, rate in found.schedule],
+        yaml=found.yaml,
+        command=found.command,
+        model=found.model,
+        tokens=found.tokens,
+        epochs=found.epochs,
+    )
+
+
+@router.get("/curves", operation_id="get_run_curves", responses=responses())
+def curves(
+    state: State,
+    ids: Annotated[str, Query(description="Ids of runs with commas between.")],
+    name: Annotated[str, Query(min_length=1, max_length=200, description="Metric.")] = "train/loss",
+    points: Annotated[int, Query(ge=10, le=500, description="Longest curve, about.")] = 40,
+) -> SmallCurves:
+    """Return one metric of several runs in little; a recipe's is that of its last step that logged it."""
+    wanted = _ids(ids, 1, _MOST_CURVES)
+    every = {record.id: record for record in state.supervisor.list(parent="*")}
+    steps: dict[str, list[str]] = {}
+    for record in sorted(every.values(), key=lambda record: record.created_at, reverse=True):
+        if record.parent is not None:
+            steps.setdefault(record.parent, []).append(record.id)
+    found = {}
+    for run_id in wanted:
+        for candidate in [run_id, *steps.get(run_id, [])] if run_id in every else []:
+            reader = MetricReader(state.supervisor.folder(candidate) / METRICS_FILE)
+            line, _ = reader.series(name, points)
+            if line.step:
+                found[run_id] = SmallCurve(step=line.step, value=line.value)
+                break
+    return SmallCurves(curves=found)
+
+
+@router.get("/compare", operation_id="compare_runs", responses=responses(404))
+def compare(
+    state: State, ids: Annotated[str, Query(description="Ids of 2 to 10 runs with commas between.")]
+) -> RunComparison:
+    """Put runs side by side: the settings that differ, and what came of each."""
+    wanted = _ids(ids, 2, _MOST_COMPARED)
+    records = [state.supervisor.get(run_id) for run_id in wanted]
+    return RunComparison(
+        runs=records,
+        differences=[
+            SettingDifference(field=item.field, values=item.values) for item in differences(records)
+        ],
+        figures=[
+            RunFigure(name=item.name, values=item.values)
+            for item in figures(records, [state.supervisor.folder(run_id) for run_id in wanted])
+        ],
+    )
+
+
+def _ids(text: str, least: int, most: int) -> list[str]:
+    """Split a list of ids, each once.
+
+    Raises:
+        InputError: too few or too many of them.
+    """
+    found = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not least <= len(found) <= most:
+        raise InputError(
+            f"ids: {len(found)} runs are named; {least} to {most} are needed.",
+            hint="Give ids with commas between.",
+            field="ids",
+        )
+    return found
+
+
 @router.get("/{run_id}", operation_id="get_run", responses=responses(404))
 def get(run_id: str, state: State) -> RunDetail:
     """Return a run with its steps."""
     record = state.supervisor.get(run_id)
     children = list(state.supervisor.children(run_id)) if record.stage == "recipe" else []
     return RunDetail(**record.model_dump(), children=children)
+
+
+@router.patch("/{run_id}", operation_id="change_run", responses=responses(404, 507))
+def change(run_id: str, body: RunChanges, state: State) -> RunRecord:
+    """Name, tag or annotate a run; its settings never change."""
+    change_labels(state.supervisor.folder(run_id), name=body.name, tags=body.tags, notes=body.notes)
+    return state.supervisor.get(run_id)
 
 
 @router.post("/{run_id}/stop", operation_id="stop_run", responses=responses(404, 409))
@@ -163,15 +185,20 @@ def metrics(
     state: State,
     names: Annotated[str | None, Query(description="Names with commas between; empty: all.")] = None,
     points: Annotated[int, Query(ge=10, le=10_000, description="Longest line, about.")] = 500,
+    start: Annotated[int | None, Query(ge=0, le=2**62, description="Only steps from this one.")] = None,
+    end: Annotated[int | None, Query(ge=0, le=2**62, description="Only steps up to this one.")] = None,
 ) -> RunMetrics:
-    """Return metrics, thinned so that smallest and greatest values stay visible."""
+    """Return metrics, thinned so that smallest and greatest values stay visible.
+
+    The fewer steps are asked for, the finer the line.
+    """
     reader = MetricReader(state.supervisor.folder(run_id) / METRICS_FILE)
     cursor = reader.last_id()
     known = reader.names()
     wanted = known if names is None else [name for name in names.split(",") if name in known]
     series, ghosts = {}, {}
     for name in wanted:
-        line, ghost = reader.series(name, points)
+        line, ghost = reader.series(name, points, start=start, end=end)
         series[name] = MetricSeries(**line.to_dict())
         if ghost.step:
             ghosts[name] = MetricSeries(**ghost.to_dict())

@@ -38,6 +38,7 @@ FOLDERS = {
     "tokens": "tokens",
     "model": "models",
     "evaluation": "evaluations",
+    "measurement": "measurements",
 }
 MANIFEST = "manifest.json"
 BUILTIN = Path(__file__).resolve().parent.parent / "assets"
@@ -49,7 +50,7 @@ class Artifact:
 
     Attributes:
         id: unique name, also the folder's name.
-        kind: dataset, tokenizer, tokens, model or evaluation.
+        kind: dataset, tokenizer, tokens, model, evaluation or measurement.
         name: the name people gave it.
         path: the folder.
         created_at: seconds since 1970.

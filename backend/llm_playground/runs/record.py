@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from llm_playground.core.errors import StorageError
 from llm_playground.core.files import read_json, write_json_atomic
+from llm_playground.runs.labels import load_labels
 
 State = Literal["queued", "running", "stopping", "stopped", "finished", "failed", "died"]
 ALIVE: tuple[State, ...] = ("queued", "running", "stopping")
@@ -78,6 +79,7 @@ class RunRecord(BaseModel):
         resumable: whether it can be resumed now.
         attempt: 1 at first, one more with each resume.
         peak_memory_bytes: most memory its process held.
+        tags, notes: what people wrote on it; kept in a file of their own.
     """
 
     id: str
@@ -101,6 +103,8 @@ class RunRecord(BaseModel):
     resumable: bool = False
     attempt: int = 1
     peak_memory_bytes: int | None = None
+    tags: list[str] = Field(default_factory=list)
+    notes: str = ""
 
 
 def save_record(folder: Path, record: RunRecord, *, durable: bool = True) -> None:
@@ -109,7 +113,8 @@ def save_record(folder: Path, record: RunRecord, *, durable: bool = True) -> Non
     Args:
         durable: also flush it to the disk; not needed for mere progress.
     """
-    write_json_atomic(folder / RECORD_FILE, record.model_dump(mode="json"), durable=durable)
+    data = record.model_dump(mode="json", exclude={"tags", "notes"})  # those have a file of their own
+    write_json_atomic(folder / RECORD_FILE, data, durable=durable)
 
 
 def load_record(folder: Path) -> RunRecord | None:
@@ -138,6 +143,8 @@ def load_record(folder: Path) -> RunRecord | None:
     if record.state in ALIVE and (folder / STOP_FILE).exists():
         record.state = "stopping"
     record.resumable = record.state in ("stopped", "failed", "died")
+    labels = load_labels(folder)
+    record.name, record.tags, record.notes = labels.name or record.name, labels.tags, labels.notes
     return record
 
 

@@ -103,13 +103,21 @@ def test_the_answers_to_real_ids_conform(described: Any, place: Tiny) -> None:
         "conversation_id": made["id"],
     }
     names = {"/api/v1/stages/{name}": "sft", "/api/v1/recipes/{name}": "quickstart"}
+    queries = {
+        "/api/v1/runs/curves": {"ids": place.runs["base"]},
+        "/api/v1/runs/compare": {"ids": ",".join([*place.runs.values()][:2])},
+    }
+    two = ",".join([place.runs["base"], place.runs["chat"]])
+    queries = {"/api/v1/runs/curves": {"ids": two}, "/api/v1/runs/compare": {"ids": two}}
     seen = 0
     for result in described.get_all_operations():
         operation = result.ok()
         if operation.method.upper() == "GET":
             values = {**ids, "name": names.get(operation.path)}
             wanted = {item.name for item in operation.path_parameters}
-            case = operation.Case(path_parameters={name: values[name] for name in wanted})
+            case = operation.Case(
+                path_parameters={name: values[name] for name in wanted}, query=queries.get(operation.path, {})
+            )
             assert case.call_and_validate(checks=CHECKS, headers=HOST).status_code == 200, operation.label
             seen += 1
     assert seen >= 18

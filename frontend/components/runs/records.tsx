@@ -15,12 +15,15 @@ import { keys, useRunEvents } from "@/lib/queries";
 import { isAlive, type Run, type RunEvent } from "@/lib/types";
 import { runHref } from "@/lib/utils";
 
-type Tab = "events" | "log" | "config";
+import { Notes } from "./notes";
+
+type Tab = "events" | "log" | "config" | "notes";
 
 const TABS: { value: Tab; label: string }[] = [
   { value: "events", label: "Events" },
   { value: "log", label: "Log" },
   { value: "config", label: "Configuration" },
+  { value: "notes", label: "Notes" },
 ];
 
 /** What happened, what the process printed, and with which settings it ran. */
@@ -28,7 +31,7 @@ export function Records({ run, recipe }: { run: Run; recipe: Run | null }) {
   const router = useRouter();
   const query = useSearchParams();
   const wanted = query.get("tab");
-  const tab: Tab = wanted === "log" || wanted === "config" ? wanted : "events";
+  const tab = TABS.find(({ value }) => value === wanted)?.value ?? "events";
   const show = (next: Tab) =>
     router.replace(
       runHref(recipe?.id ?? run.id, {
@@ -48,6 +51,7 @@ export function Records({ run, recipe }: { run: Run; recipe: Run | null }) {
       {tab === "events" ? <Events run={run} /> : null}
       {tab === "log" ? <Log run={run} /> : null}
       {tab === "config" ? <Text label="Configuration" text={yaml} /> : null}
+      {tab === "notes" ? <Notes key={run.id} run={recipe ?? run} /> : null}
     </Card>
   );
 }
@@ -144,6 +148,8 @@ export function wordsOf({ type, data }: RunEvent): string {
       return `Step ${text("name")}: ${text("state")}.`;
     case "eval":
       return "Scored the model.";
+    case "alert":
+      return `${text("message")} ${text("hint")}`.trim();
     default:
       return `${type}: ${JSON.stringify(data)}`;
   }

@@ -8,6 +8,7 @@ import { Road } from "@/components/road";
 import { Page } from "@/components/shell/app-shell";
 import { StateBadge } from "@/components/state-badge";
 import { Ago, Took } from "@/components/time";
+import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
 import { Select } from "@/components/ui/field";
@@ -88,6 +89,9 @@ function RunBody({ run }: { run: RunDetail }) {
             took <Took run={run} />
           </span>
           {run.attempt > 1 ? <span>attempt {run.attempt}</span> : null}
+          {run.tags.map((tag) => (
+            <Badge key={tag}>{tag}</Badge>
+          ))}
           {run.parent ? (
             <Link
               href={runHref(run.parent)}

@@ -1,26 +1,36 @@
 "use client";
 
-import { Activity } from "lucide-react";
+import { Activity, GitCompareArrows, Plus, Trash2 } from "lucide-react";
 import Link from "next/link";
+import { useRouter, useSearchParams } from "next/navigation";
 import { useMemo, useState } from "react";
 
 import { QuickstartButton } from "@/components/home/quickstart-button";
 import { Page } from "@/components/shell/app-shell";
-import { StateBadge } from "@/components/state-badge";
-import { Ago, Took } from "@/components/time";
+import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
-import { Input } from "@/components/ui/field";
-import { ProgressBar } from "@/components/ui/progress";
+import { Input, Select } from "@/components/ui/field";
 import { Skeleton } from "@/components/ui/skeleton";
 import { Empty, Failure } from "@/components/ui/states";
 import { Choice } from "@/components/ui/toggle-group";
-import { DASH, formatExact } from "@/lib/format";
+import { useRunActions } from "@/lib/actions";
 import { useRuns } from "@/lib/queries";
-import { progressWords, shareDone, stageTitle } from "@/lib/run-view";
+import { NEW_RUN } from "@/lib/run-draft";
+import { useSmallCurves } from "@/lib/run-queries";
+import {
+  compareHref,
+  readView,
+  type Show,
+  shownRuns,
+  type Sort,
+  SORTS,
+  type View,
+  viewHref,
+} from "@/lib/run-table";
+import { stageTitle } from "@/lib/run-view";
 import { isAlive, type Run } from "@/lib/types";
-import { runHref } from "@/lib/utils";
 
-type Show = "all" | "active" | "finished" | "problems";
+import { RunsTable } from "./runs-table";
 
 const SHOWS: { value: Show; label: string }[] = [
   { value: "all", label: "All" },
@@ -28,35 +38,70 @@ const SHOWS: { value: Show; label: string }[] = [
   { value: "finished", label: "Finished" },
   { value: "problems", label: "Ended early" },
 ];
+const MOST_COMPARED = 10;
+const MOST_CURVES = 100;
 
-const belongs = (run: Run, show: Show): boolean =>
-  show === "all" ||
-  (show === "active" && isAlive(run)) ||
-  (show === "finished" && run.state === "finished") ||
-  (show === "problems" && !isAlive(run) && run.state !== "finished");
+/** Stages whose runs have a loss, themselves or in a step. */
+const trains = ({ stage }: Run): boolean => stage === "pretrain" || stage === "sft" || stage === "recipe";
+
+/** The small curves of all runs that may have one; those of ended runs are read once. */
+function useCurves(runs: readonly Run[]) {
+  const some = runs.filter(trains).slice(0, MOST_CURVES);
+  const idsOf = (alive: boolean) => some.filter((run) => isAlive(run) === alive).map(({ id }) => id);
+  const ended = useSmallCurves(idsOf(false), false).data;
+  const alive = useSmallCurves(idsOf(true), true).data;
+  return useMemo(() => ({ ...ended, ...alive }), [ended, alive]);
+}
 
 export function RunsList() {
+  const router = useRouter();
+  const query = useSearchParams();
   const runs = useRuns();
-  const [text, setText] = useState("");
-  const [show, setShow] = useState<Show>("all");
-  const found = useMemo(() => {
-    const words = text.trim().toLowerCase();
-    return (runs.data ?? []).filter(
-      (run) =>
-        belongs(run, show) &&
-        (!words || `${run.name} ${run.id} ${stageTitle(run.stage)}`.toLowerCase().includes(words)),
-    );
-  }, [runs.data, text, show]);
+  const { remove } = useRunActions();
+  const [view, setView] = useState(() => readView(query));
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const curves = useCurves(runs.data ?? []);
+  const set = (changes: Partial<View>) => {
+    const next = { ...view, ...changes };
+    setView(next);
+    router.replace(viewHref(next), { scroll: false });
+  };
+  const found = useMemo(() => shownRuns(runs.data ?? [], view, curves), [runs.data, view, curves]);
+  const stages = [...new Set((runs.data ?? []).map(({ stage }) => stage))].sort();
   const none = runs.data?.length === 0;
+  const picked = (runs.data ?? []).filter(({ id }) => chosen.has(id));
 
   return (
-    <Page title="Runs" note="Everything trained, prepared or scored here, newest first.">
+    <Page
+      title="Runs"
+      note="Everything trained, prepared or scored here, newest first."
+      actions={
+        none ? null : (
+          <Button asChild look="primary">
+            <Link href={NEW_RUN}>
+              <Plus aria-hidden /> New run
+            </Link>
+          </Button>
+        )
+      }
+    >
       {runs.isError ? (
         <Failure what="The runs could not be read." error={runs.error} retry={() => void runs.refetch()} />
       ) : null}
       {none ? (
         <Card>
-          <Empty icon={<Activity aria-hidden />} title="No runs yet" action={<QuickstartButton size="md" />}>
+          <Empty
+            icon={<Activity aria-hidden />}
+            title="No runs yet"
+            action={
+              <>
+                <QuickstartButton size="md" />
+                <Button asChild>
+                  <Link href={NEW_RUN}>Put one together</Link>
+                </Button>
+              </>
+            }
+          >
             A run is one piece of work, such as training a model. Here you follow its curves live, read what
             the model writes as it learns, and stop or resume it.
           </Empty>
@@ -68,13 +113,48 @@ export function RunsList() {
             <Input
               type="search"
               aria-label="Filter runs by name"
-              placeholder="Filter by name"
-              value={text}
-              onChange={(event) => setText(event.target.value)}
-              className="max-w-64"
+              placeholder="Name, tag or note"
+              value={view.words}
+              onChange={(event) => set({ words: event.target.value })}
+              className="max-w-56 max-sm:max-w-none"
             />
-            <Choice label="Which runs" value={show} options={SHOWS} onChange={setShow} />
+            <Choice label="Which runs" value={view.show} options={SHOWS} onChange={(show) => set({ show })} />
+            <Select
+              aria-label="Stage"
+              value={view.stage}
+              onChange={(event) => set({ stage: event.target.value })}
+              className="w-40 max-sm:min-w-36 max-sm:flex-1"
+            >
+              <option value="">All stages</option>
+              {stages.map((stage) => (
+                <option key={stage} value={stage}>
+                  {stageTitle(stage)}
+                </option>
+              ))}
+            </Select>
+            <Select
+              aria-label="Order"
+              value={view.sort}
+              onChange={(event) => set({ sort: event.target.value as Sort })}
+              className="w-44 max-sm:min-w-36 max-sm:flex-1"
+            >
+              {Object.entries(SORTS).map(([value, label]) => (
+                <option key={value} value={value}>
+                  {label}
+                </option>
+              ))}
+            </Select>
           </div>
+          {picked.length ? (
+            <Chosen
+              runs={picked}
+              onClear={() => setChosen(new Set())}
+              onDelete={() => {
+                picked.forEach((run) => remove.mutate(run));
+                setChosen(new Set());
+              }}
+            />
+          ) : null}
           <Card className="overflow-hidden">
             {runs.isPending ? (
               <div className="flex flex-col gap-3 p-4">
@@ -83,7 +163,14 @@ export function RunsList() {
                 ))}
               </div>
             ) : (
-              <RunsTable runs={found} />
+              <RunsTable
+                runs={found}
+                curves={curves}
+                chosen={chosen}
+                onChoose={(id, on) =>
+                  setChosen((now) => new Set(on ? [...now, id] : [...now].filter((item) => item !== id)))
+                }
+              />
             )}
           </Card>
         </>
@@ -92,59 +179,44 @@ export function RunsList() {
   );
 }
 
-function RunsTable({ runs }: { runs: readonly Run[] }) {
-  if (!runs.length) return <p className="px-5 py-10 text-center text-muted">No run fits this filter.</p>;
-  const head = "px-3 py-2.5 text-left text-xs font-medium text-muted first:pl-5 last:pr-5";
-  const cell = "px-3 py-2.5 first:pl-5 last:pr-5";
+/** What can be done with the chosen runs together. */
+function Chosen({
+  runs,
+  onClear,
+  onDelete,
+}: {
+  runs: readonly Run[];
+  onClear: () => void;
+  onDelete: () => void;
+}) {
+  const can = runs.length >= 2 && runs.length <= MOST_COMPARED;
   return (
-    <table className="w-full table-fixed border-collapse text-base">
-      <thead>
-        <tr className="border-b">
-          <th className={head}>Name</th>
-          <th className={`${head} w-36 max-lg:hidden`}>Stage</th>
-          <th className={`${head} w-28`}>State</th>
-          <th className={`${head} w-44 max-md:hidden`}>Progress</th>
-          <th className={`${head} w-32 max-sm:hidden`}>Started</th>
-          <th className={`${head} w-32 text-right max-lg:hidden`}>Duration</th>
-        </tr>
-      </thead>
-      <tbody>
-        {runs.map((run) => (
-          <tr key={run.id} className="relative border-b last:border-0 hover:bg-surface-2/60">
-            <td className={`${cell} truncate font-medium`}>
-              <Link href={runHref(run.id)} className="rounded-sm after:absolute after:inset-0">
-                {run.name}
-              </Link>
-            </td>
-            <td className={`${cell} truncate text-muted max-lg:hidden`}>{stageTitle(run.stage)}</td>
-            <td className={cell}>
-              <StateBadge state={run.state} />
-            </td>
-            <td className={`${cell} max-md:hidden`}>
-              <Progress run={run} />
-            </td>
-            <td className={`${cell} text-muted max-sm:hidden`} title={formatExact(run.created_at)}>
-              <Ago at={run.created_at} />
-            </td>
-            <td className={`${cell} text-right text-muted max-lg:hidden`}>
-              <Took run={run} />
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
-}
-
-function Progress({ run }: { run: Run }) {
-  const share = shareDone(run);
-  if (run.state === "finished") return <span className="text-muted">Done</span>;
-  return (
-    <span className="flex items-center gap-2.5">
-      <ProgressBar value={share} label={`Progress of ${run.name}`} className="flex-1" />
-      <span className="w-17 text-right text-sm whitespace-nowrap text-muted figures">
-        {progressWords(run) ?? DASH}
+    <div className="flex flex-wrap items-center gap-2 rounded-xl bg-accent-soft px-4 py-2" role="status">
+      <span className="mr-2 font-medium figures">
+        {runs.length} {runs.length === 1 ? "run" : "runs"} chosen
       </span>
-    </span>
+      {can ? (
+        <Button asChild size="sm">
+          <Link href={compareHref(runs.map(({ id }) => id))}>
+            <GitCompareArrows aria-hidden /> Compare
+          </Link>
+        </Button>
+      ) : (
+        <span className="text-sm text-muted">
+          {runs.length < 2 ? "Choose another to compare." : `Up to ${MOST_COMPARED} can be compared.`}
+        </span>
+      )}
+      <Button
+        size="sm"
+        disabled={runs.some(isAlive)}
+        title={runs.some(isAlive) ? "Stop them first" : undefined}
+        onClick={onDelete}
+      >
+        <Trash2 aria-hidden /> Delete
+      </Button>
+      <Button size="sm" look="ghost" onClick={onClear} className="ml-auto">
+        Clear
+      </Button>
+    </div>
   );
 }

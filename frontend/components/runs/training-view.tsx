@@ -1,7 +1,7 @@
 "use client";
 
 import dynamic from "next/dynamic";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 
 import { Card } from "@/components/ui/card";
 import { Skeleton } from "@/components/ui/skeleton";
@@ -14,11 +14,14 @@ import {
   formatNumber,
   formatShort,
 } from "@/lib/format";
-import { useRunMetrics } from "@/lib/queries";
+import { useRunEvents, useRunMetrics } from "@/lib/queries";
+import { alertsOf, marksOf } from "@/lib/run-marks";
+import { useZoom } from "@/lib/run-zoom";
 import { figure, shareDone } from "@/lib/run-view";
 import { isAlive, type Run } from "@/lib/types";
 
-import type { ChartLine } from "./line-chart";
+import { Alerts } from "./alerts";
+import type { ChartLine } from "./chart-lines";
 import { Samples } from "./samples";
 import { Tile } from "./tile";
 
@@ -31,16 +34,23 @@ const LineChart = dynamic(() => import("./line-chart"), {
 export function TrainingView({ run }: { run: Run }) {
   const { store, version, query } = useRunMetrics(run.id);
   const [logX, setLogX] = useState(false);
+  const [logY, setLogY] = useState(false);
   const [smoothing, setSmoothing] = useState(0);
   const alive = isAlive(run);
+  const { axis, setAxis, zoom, setZoom, shown, drawn } = useZoom(run.id, store, version, alive);
+  const events = useRunEvents(run.id);
+  const marks = useMemo(() => marksOf(events.data ?? []), [events.data]);
+  const alerts = useMemo(() => alertsOf(events.data ?? []), [events.data]);
   const line = (name: string, label: string, colour: number, extra?: Partial<ChartLine>): ChartLine => ({
     name,
     label,
     colour: `--chart-${colour}`,
-    curve: store.curve(name),
-    ghosts: store.ghosts(name),
+    curve: shown.curve(name),
+    ghosts: shown.ghosts(name),
+    origin: store.origin(),
     ...extra,
   });
+  const common = { version: drawn, axis, logX, zoom, onZoom: setZoom, loading: query.isPending };
   const losses = [
     line("train/loss", "Train", 1, { smoothing }),
     line("val/loss", "Validation", 2, { points: true }),
@@ -56,6 +66,7 @@ export function TrainingView({ run }: { run: Run }) {
           retry={() => void query.refetch()}
         />
       ) : null}
+      <Alerts alerts={alerts} />
       <div className="grid grid-cols-1 gap-4 lg:grid-cols-12">
         <Card className="lg:col-span-8">
           <LineChart
@@ -63,12 +74,14 @@ export function TrainingView({ run }: { run: Run }) {
             unit="nats per token"
             file={`${run.id}-loss`}
             lines={losses}
-            version={version}
+            {...common}
             height={320}
-            logX={logX}
-            loading={query.isPending}
+            logY={logY}
+            marks={marks}
             empty={alive ? "The first values come after a few steps." : "This run logged no loss."}
+            onAxis={setAxis}
             onLogX={setLogX}
+            onLogY={setLogY}
             onSmoothing={setSmoothing}
             smoothing={smoothing}
           />
@@ -79,10 +92,8 @@ export function TrainingView({ run }: { run: Run }) {
             title="Learning rate"
             file={`${run.id}-learning-rate`}
             lines={[line("train/lr", "Learning rate", 3)]}
-            version={version}
+            {...common}
             height={140}
-            logX={logX}
-            loading={query.isPending}
           />
         </Card>
         <Card className="lg:col-span-4">
@@ -90,10 +101,8 @@ export function TrainingView({ run }: { run: Run }) {
             title="Gradient norm"
             file={`${run.id}-gradient-norm`}
             lines={[line("train/grad_norm", "Gradient norm", 4)]}
-            version={version}
+            {...common}
             height={140}
-            logX={logX}
-            loading={query.isPending}
           />
         </Card>
         <Card className="lg:col-span-4">
@@ -102,10 +111,8 @@ export function TrainingView({ run }: { run: Run }) {
             unit="tokens per second"
             file={`${run.id}-speed`}
             lines={[line("perf/tokens_per_second", "Tokens per second", 5)]}
-            version={version}
+            {...common}
             height={140}
-            logX={logX}
-            loading={query.isPending}
             format={formatShort}
           />
         </Card>

@@ -139,7 +139,7 @@ function Jobs() {
       <ProgressRing value={share} />
       <span className="hidden max-w-40 truncate sm:inline">
         {working.length === 1 ? first.name : `${working.length} runs`}
-      </span>
+      </span>{" "}
       {working.length === 1 ? <span className="whitespace-nowrap figures">{words}</span> : null}
     </Link>
   );

@@ -1,0 +1,76 @@
+"""A run put together in the form: from the architecture page to its curve, each problem at its setting."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+if TYPE_CHECKING:
+    from conftest import Server, Tab
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+TINY = "width:32,layers:1,heads:2,context_length:64"
+TRAINING = "steps:12,batch_size:2,warmup_steps:2,eval_every:6,eval_batches:1,sample_every:0,threads:1"
+
+
+def picture(page: Page, folder: Path, name: str) -> None:
+    """Keep a screenshot, in LLMP_PICTURES where that is given."""
+    page.screenshot(path=Path(os.environ.get("LLMP_PICTURES", folder)) / f"{name}.png", full_page=True)
+
+
+def test_a_run_is_started_from_the_form(
+    server: Server, tab: Tab, finished: dict[str, Any], tmp_path: Path
+) -> None:
+    page = tab.go(f"/architecture/?set={TINY}")
+    page.get_by_role("link", name="Train this").click()
+    expect(page).to_have_url(re.compile(r"/runs/new/\?.*width:32"))
+    expect(page.get_by_role("textbox", name="Width")).to_have_value("32")
+    page.goto(f"{tab.url}/runs/new/?set={TINY}&train={TRAINING}&name=Little+one")
+    train = page.get_by_role("button", name="Train", exact=True)
+    expect(train).to_be_enabled()
+    page.get_by_role("textbox", name="Steps", exact=True).fill("14")
+    page.get_by_role("textbox", name="Warmup steps").fill("9000000000")
+    expect(page.get_by_role("region", name="Command")).to_contain_text("--training.warmup_steps 9000000000")
+    page.get_by_role("textbox", name="Batch size", exact=True).fill("70000")
+    expect(page.get_by_text("1 setting is not right yet")).to_be_visible()
+    expect(train).to_be_disabled()
+    page.get_by_role("textbox", name="Batch size", exact=True).fill("3")
+    page.get_by_role("textbox", name="Warmup steps").fill("2")
+    expect(page.get_by_role("region", name="Command")).to_contain_text("--training.steps 14")
+    expect(train).to_be_enabled()
+    picture(page, tmp_path, "new-run")
+    train.click()
+    expect(page).to_have_url(re.compile(r"/runs/\?id=pretrain-"))
+    expect(page.get_by_role("heading", level=1, name="Little one")).to_be_visible()
+    expect(page.get_by_text("Finished", exact=True).first).to_be_visible(timeout=60_000)
+    run = next(run for run in server.runs() if run["name"] == "Little one")
+    training = run["config"]["training"]
+    assert (training["steps"], training["batch_size"], training["warmup_steps"]) == (14, 3, 2)
+    assert run["config"]["model"] == {"width": 32, "layers": 1, "heads": 2, "context_length": 64}
+
+
+@pytest.mark.parametrize(("theme", "size"), [("light", (1440, 900)), ("dark", (390, 844))])
+def test_the_page_is_sound(
+    theme: str,
+    size: tuple[int, int],
+    open_tab: Callable[..., Tab],
+    finished: dict[str, Any],
+    audit: Callable[[Page], list[str]],
+    tmp_path: Path,
+) -> None:
+    tab = open_tab(*size, theme)
+    for name, query in {"pretrain": "", "new-data": "?data=source:tinyworld", "sft": "?stage=sft"}.items():
+        page = tab.go(f"/runs/new/{query}")
+        expect(page.get_by_role("region", name="Settings as YAML")).to_be_visible()
+        expect(page.locator("main .animate-pulse.bg-surface-2")).to_have_count(0)
+        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert overflow <= 0, f"{name} is {overflow} px too wide"
+        picture(page, tmp_path, f"new-run-{name}-{theme}-{size[0]}")
+        assert not (found := audit(page)), f"{name}: {found}"

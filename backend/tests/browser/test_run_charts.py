@@ -1,0 +1,145 @@
+"""Charts of a run at work and of a finished one, the table of runs, and two runs over each other."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+if TYPE_CHECKING:
+    from conftest import Server, Tab
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+ALL_AGAIN = "Show all of it again"
+
+
+def picture(page: Page, folder: Path, name: str) -> None:
+    """Keep a screenshot, in LLMP_PICTURES where that is given."""
+    page.screenshot(path=Path(os.environ.get("LLMP_PICTURES", folder)) / f"{name}.png", full_page=True)
+
+
+@pytest.fixture
+def pair(server: Server, finished: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """A pre-training that goes on for hours, and the finished one of the quickstart."""
+    steps = server.ask("GET", f"/api/v1/runs/{finished['id']}")["children"]
+    done = next(step for step in steps if step["stage"] == "pretrain")
+    training = {"steps": 1_000_000, "batch_size": 2, "checkpoint_every": 20, "threads": 1, "eval_every": 50}
+    model = {"width": 32, "layers": 1, "heads": 2}
+    config = {"tokens": done["config"]["tokens"], "model": model, "name": "Going on", "training": training}
+    body = {"stage": "pretrain", "name": "Going on", "config": config}
+    yield server.ask("POST", "/api/v1/runs", body)["id"], done["id"]
+    server.end_runs()
+
+
+def drag(page: Page, start: float, end: float) -> None:
+    """Drag over a share of the first chart."""
+    area = page.locator(".u-over").first
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + start * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + end * box["width"], middle, steps=5)
+    page.mouse.up()
+
+
+def test_a_live_and_a_finished_run(tab: Tab, pair: tuple[str, str], tmp_path: Path) -> None:
+    live, done = pair
+    page = tab.go(f"/runs/?id={live}")
+    chart = page.get_by_role("img", name=re.compile(r"^Loss: .* at step [\d,]+"))
+    chart.wait_for(timeout=60_000)
+    before = chart.get_attribute("aria-label")
+    page.wait_for_function(
+        "before => document.querySelector('[aria-label^=\"Loss:\"]')?.ariaLabel !== before", arg=before
+    )
+    drag(page, 0.1, 0.6)
+    expect(page.get_by_role("button", name=ALL_AGAIN).first).to_be_visible()
+    page.wait_for_timeout(1_500)  # values go on coming, and the stretch stays
+    expect(page.get_by_role("button", name=ALL_AGAIN).first).to_be_visible()
+
+    page = tab.go(f"/runs/?id={done}")
+    chart = page.get_by_role("img", name=re.compile(r"^Loss: .* at step 400\."))
+    chart.wait_for()
+    asked: list[str] = []
+    page.on("request", lambda sent: "start=" in sent.url and asked.append(sent.url))
+    drag(page, 0.25, 0.5)
+    expect(page.get_by_role("button", name=ALL_AGAIN)).to_have_count(4)  # all charts show the same stretch
+    expect(page.get_by_role("img", name=re.compile(r"^Loss: .* at step 1\d\d|2\d\d"))).to_be_visible()
+    assert asked and re.search(r"start=\d+&end=\d+", asked[0])
+    page.get_by_role("button", name=ALL_AGAIN).first.click()
+    expect(page.get_by_role("button", name=ALL_AGAIN)).to_have_count(0)
+    page.get_by_role("button", name="By step").click()
+    expect(page.get_by_role("img", name=re.compile(r"^Loss: .* tokens\. The table"))).to_be_visible()
+    page.get_by_role("button", name="By tokens").click()
+    page.get_by_role("button", name="Log values").click()
+    page.get_by_role("button", name="Smooth").click()
+    expect(page.get_by_role("img", name=re.compile(r"^Loss: "))).to_be_visible()
+    picture(page, tmp_path, "run-finished-time-log")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save Loss").click()
+        page.get_by_role("menuitem", name="Numbers (CSV)").click()
+    lines = Path(saved.value.path()).read_text().splitlines()
+    assert lines[0] == "seconds,train/loss,val/loss" and len(lines) > 400
+
+
+def test_two_runs_over_each_other(server: Server, tab: Tab, pair: tuple[str, str], tmp_path: Path) -> None:
+    page = tab.go("/runs/")
+    for name in ("Going on", "Train your first model"):
+        page.get_by_role("checkbox", name=f"Choose {name}").first.check()
+    picture(page, tmp_path, "runs-chosen")
+    expect(page.get_by_role("link", name="Compare")).to_have_attribute("href", re.compile("ids=.+,.+"))
+    page = tab.go(f"/runs/compare/?ids={','.join(pair)}")
+    chart = page.get_by_role("img", name=re.compile(r"^train.loss: Going on [\d.]+, Pre-training [\d.]+"))
+    chart.wait_for(timeout=60_000)
+    differs = page.get_by_role("region", name="Settings that differ")
+    expect(differs.get_by_role("row", name=re.compile(r"^training\.steps 1000000 400"))).to_be_visible()
+    expect(page.get_by_role("region", name="What came of each")).to_contain_text("val/bits_per_byte")
+    page.get_by_label("Metric").select_option("val/loss")
+    expect(page.get_by_role("img", name=re.compile("^val.loss: "))).to_be_visible()
+    picture(page, tmp_path, "compare")
+
+
+def test_notes_and_tags_are_kept_and_found(tab: Tab, finished: dict[str, Any]) -> None:
+    page = tab.go(f"/runs/?id={finished['id']}&tab=notes")
+    page.get_by_label("Tags").fill("keeper")
+    page.get_by_label("Tags").press("Enter")
+    expect(page.get_by_role("button", name="Take the tag keeper away")).to_be_visible()
+    page.get_by_label("Notes").fill("The first that talks.")
+    page.get_by_role("button", name="Keep notes").click()
+    expect(page.get_by_role("button", name="Keep notes")).to_be_disabled()
+    page = tab.go("/runs/?q=keeper")
+    expect(page.get_by_text("The first that talks.")).to_be_visible()
+    expect(page.get_by_role("row")).to_have_count(2)
+
+
+@pytest.mark.parametrize(("theme", "size"), [("light", (1440, 900)), ("dark", (390, 844))])
+def test_the_pages_are_sound(
+    theme: str,
+    size: tuple[int, int],
+    open_tab: Callable[..., Tab],
+    pair: tuple[str, str],
+    audit: Callable[[Page], list[str]],
+    tmp_path: Path,
+) -> None:
+    tab = open_tab(*size, theme)
+    paths = {
+        "runs": "/runs/",
+        "run": f"/runs/?id={pair[1]}&tab=notes",
+        "compare": f"/runs/compare/?ids={','.join(pair)}",
+    }
+    for name, path in paths.items():
+        page = tab.go(path)
+        expect(page.locator("main .animate-pulse.bg-surface-2")).to_have_count(0)
+        if name != "runs":
+            expect(page.get_by_role("img", name=re.compile("loss", re.I)).first).to_be_visible()
+        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert overflow <= 0, f"{name} is {overflow} px too wide"
+        picture(page, tmp_path, f"{name}-{theme}-{size[0]}")
+        assert not (found := audit(page)), f"{name}: {found}"
