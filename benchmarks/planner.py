@@ -86,10 +86,11 @@ def configured(name: str) -> tuple[Any, Any]:
 
 def train_here(name: str) -> dict[str, float]:
     """Train a shape for a few steps in this process; returns its peak of memory and the time of a step."""
+    from llm_playground.core.devices import peak_memory_bytes
     from llm_playground.core.protocols import NullContext
     from llm_playground.core.workspace import Workspace
     from llm_playground.training.engine import train
-    from llm_playground.training.probe import Measurement, RandomTokens, resident_bytes
+    from llm_playground.training.probe import Measurement, RandomTokens
     from llm_playground.transformer import TransformerLM
 
     config, settings = configured(name)
@@ -118,7 +119,7 @@ def train_here(name: str) -> dict[str, float]:
             stage="bench",
         )
     steps = [later - earlier for earlier, later in zip(begun[1:], begun[2:], strict=False)]
-    peak = resident_bytes(peak=True)
+    peak = peak_memory_bytes()
     rate = max(rate, Measurement(config, settings, 1, length, "float32", "process").peak_flops())
     return {"peak_bytes": peak, "step_s": statistics.median(steps), "peak_flops": rate}
 

@@ -164,7 +164,7 @@ def _fitted(counts: Array, tokens: Array, losses: Array, with_data: bool) -> Pow
     low = numpy.log(EXPONENTS[0])
     high = numpy.log(EXPONENTS[1])
     centre, reach = numpy.full(2, (low + high) / 2), (high - low) / 2
-    best: tuple[float, float, float, Array] | None = None
+    least, alpha, beta, found = numpy.inf, 1.0, 1.0, numpy.zeros(3)
     size = _GRID
     for _ in range(_REFINEMENTS + 1):
         axes = [
@@ -175,11 +175,10 @@ def _fitted(counts: Array, tokens: Array, losses: Array, with_data: bool) -> Pow
         pairs = numpy.array(list(itertools.product(alphas, betas)))
         errors, numbers = _linear(counts, tokens, losses, pairs, with_data)
         place = int(numpy.argmin(errors))
-        if best is None or errors[place] < best[0]:
-            best = (float(errors[place]), *map(float, pairs[place]), numbers[place])  # type: ignore[assignment]
-        assert best is not None
-        centre, reach, size = numpy.log(best[1:3]), reach * 2.5 / (size - 1), 9
-    _, alpha, beta, found = best
+        if errors[place] < least:
+            least, found = float(errors[place]), numbers[place]
+            alpha, beta = map(float, pairs[place])
+        centre, reach, size = numpy.log([alpha, beta]), reach * 2.5 / (size - 1), 9
     scale, spread = float(numpy.median(counts)), float(numpy.median(tokens))
     e, a = float(found[0]), float(found[1]) * scale**alpha
     if not with_data:

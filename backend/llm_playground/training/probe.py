@@ -138,15 +138,10 @@ def block_flops(config: ModelConfig, length: int) -> float:
     return counted.per_token_forward - counted.by_component.get(HEAD, 0.0)
 
 
-def resident_bytes(peak: bool = False) -> int:
-    """Return this process's resident memory now, or at its peak, in bytes."""
+def resident_bytes() -> int:
+    """Return this process's resident memory in bytes."""
     import psutil
 
-    if peak and sys.platform == "linux":
-        # Not getrusage: there a new process begins with the peak of the one that started it.
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
     memory: int = psutil.Process().memory_info().rss
     return memory
 

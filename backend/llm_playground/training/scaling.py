@@ -250,13 +250,13 @@ def _ladder(
     sizes = [first * (last / first) ** (place / 39) for place in range(40)]
     line = []
     for size in sizes:
-        value, bounds = fit.predict(size, tokens)
+        value, around = fit.predict(size, tokens)
         line.append(
             {
                 "parameters": size,
                 "loss": value,
-                "low": None if bounds is None else bounds.low,
-                "high": None if bounds is None else bounds.high,
+                "low": None if around is None else around.low,
+                "high": None if around is None else around.high,
             }
         )
     found["points"] = [

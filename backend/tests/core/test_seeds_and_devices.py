@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 
 import numpy
 import pytest
@@ -100,3 +102,12 @@ def test_the_machine_is_described() -> None:
     assert info["name"] and info["cores"] == usable_cores() >= 1
     assert 0 < info["memory_available_bytes"] <= info["memory_total_bytes"]
     assert 10**6 < peak_memory_bytes() < 10**13
+
+
+def test_a_process_has_a_peak_of_its_own_and_not_that_of_its_parent() -> None:
+    held = bytearray(400 * 2**20)
+    held[::4096] = b"x" * len(held[::4096])  # touch every page
+    assert peak_memory_bytes() > len(held)
+    code = "from llm_playground.core.devices import peak_memory_bytes; print(peak_memory_bytes())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 2**20 < int(done.stdout) < 200 * 2**20

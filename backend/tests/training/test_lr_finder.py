@@ -56,8 +56,8 @@ def test_on_a_quadratic_divergence_is_found_at_its_limit() -> None:
     limit = 2 / CURVATURE
     curve = find_learning_rate(Point(), Quadratic(), SGD, start=1e-4, end=10.0, trials=200)
     assert curve.diverged is not None and limit < curve.diverged < 2 * limit
-    # Before, x shrinks as exp(-CURVATURE S), where the rates so far add up to S = rate / log(their ratio): the
-    # loss falls fastest over log(rate) at log(ratio) / (2 CURVATURE); the average is nine steps late.
+    # Before, x shrinks as exp(-CURVATURE S), where the rates so far add up to S = rate / log(their ratio): so
+    # the loss falls fastest over log(rate) at log(ratio) / (2 CURVATURE); the average is nine steps late.
     ratio = 1e5 ** (1 / 199)
     fastest = math.log(ratio) / (2 * CURVATURE)
     assert fastest < curve.steepest < fastest * ratio**9
