@@ -31,8 +31,8 @@ OTHER = "Hugo had four plums. He got one more. Now Hugo has"
 
 
 def address(tab: str, **values: str) -> str:
-    """Return the address of a tab."""
-    return "/architecture/?" + urlencode({"tab": tab, **values})
+    """Return the address of a tab, of the built-in model where no other is named: one's own come first."""
+    return "/architecture/?" + urlencode({"tab": tab, "model": "example", **values})
 
 
 def ask(server: Server, path: str, **body: Any) -> Any:
