@@ -1,11 +1,9 @@
-"""The tokenization routes: what they answer, how they say what is wrong, and the cache behind them."""
+"""The tokenization routes: what they answer, and how they say what is wrong."""
 
 from __future__ import annotations
 
 import inspect
 import json
-import threading
-from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,11 +16,8 @@ from starlette.testclient import TestClient
 from tiny_workspace import Tiny
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-import llm_playground.tokenization as package
 from llm_playground.api import Settings, create_app, tokenization
-from llm_playground.core.errors import NotFoundError, StorageError
 from llm_playground.core.workspace import Workspace
-from llm_playground.playground import TokenizerCache
 from llm_playground.tokenization import (
     BPETokenizer,
     HFTokenizer,
@@ -548,85 +543,11 @@ def test_no_handler_holds_up_the_event_loop() -> None:
     assert not any(inspect.iscoroutinefunction(endpoint) for endpoint in endpoints)
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[tuple[Workspace, Callable[[str], str]]]:
-    workspace = Workspace(tmp_path / "cache", builtin=None)
-    tokenizer = BPETokenizer.train(["aaa bbb"], 260)
-    yield workspace, lambda name: keep(workspace, name, tokenizer)
-
-
-def test_the_last_tokenizers_stay_open(place: tuple[Workspace, Callable[[str], str]]) -> None:
-    workspace, make = place
-    one, two, three = make("one"), make("two"), make("three")
-    cache = TokenizerCache(workspace, capacity=2)
-    first = cache.get(one)
-    cache.get(two)
-    assert cache.get(one) is first and list(cache.opened()) == [two, one]
-    cache.get(three)
-    assert list(cache.opened()) == [one, three]
-    assert cache.get(two) is not first and list(cache.opened()) == [three, two]
-    assert first.name == "one" and first.trace is None
-
-
-def test_a_tokenizer_that_many_ask_for_is_opened_once(
-    place: tuple[Workspace, Callable[[str], str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    workspace, make = place
-    names = [make("one"), make("two")]
-    opened, open_one, gate = [], package.open_tokenizer, threading.Barrier(8)
-
-    def slowly(path: Path) -> Any:
-        opened.append(Path(path).name)
-        return open_one(path)
-
-    monkeypatch.setattr(package, "open_tokenizer", slowly, raising=False)
-    cache = TokenizerCache(workspace)
-    found: list[Any] = []
-
-    def ask(number: int) -> None:
-        gate.wait()
-        found.append(cache.get(names[number % 2]))
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(opened) == sorted(names)
-    assert len(found) == 8 and len({id(item) for item in found}) == 2
-
-
-def test_a_deleted_tokenizer_is_gone_and_a_restored_one_is_opened_again(
-    place: tuple[Workspace, Callable[[str], str]],
-) -> None:
-    workspace, make = place
-    name = make("one")
-    cache = TokenizerCache(workspace)
-    first = cache.get(name)
-    workspace.delete(name)
-    with pytest.raises(NotFoundError, match=f"There is no tokenizer '{name}' in the workspace."):
-        cache.get(name)
-    assert list(cache.opened()) == [] and list(cache.list()) == []
-    workspace.restore(name)
-    again = cache.get(name)
-    assert again is not first and again.artifact == first.artifact
-    assert [info.id for info in cache.list()] == [name]
-
-
-def test_a_damaged_tokenizer_is_listed_with_what_is_wrong(
-    place: tuple[Workspace, Callable[[str], str]],
-) -> None:
-    workspace, make = place
-    good, bad = make("good"), make("bad")
+def test_a_damaged_tokenizer_is_refused_in_words(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "damaged", builtin=None)
+    bad = keep(workspace, "bad", BPETokenizer.train(["aaa bbb"], 260))
     (workspace.get(bad).path / "tokenizer.json").write_text("{")
-    cache = TokenizerCache(workspace)
-    said = f"tokenizer {bad} is damaged: the file tokenizer.json was changed."
-    with pytest.raises(StorageError, match=said):
-        cache.get(bad)
-    infos = {info.id: info for info in cache.list()}
-    assert (infos[bad].vocab_size, infos[bad].about) == (0, said)
-    assert (infos[good].vocab_size, infos[good].about) == (260, "")
     client = TestClient(create_app(workspace, Settings(web=None)), base_url="http://127.0.0.1:8000")
     answer = client.post(f"{BASE}/encode", json={"tokenizer": bad, "text": "a"})
+    said = f"tokenizer {bad} is damaged: the file tokenizer.json was changed."
     assert refused(answer, 507)["message"] == said
-    assert cache.find("good") is cache.get(good).tokenizer and cache.find("nobody") is None

@@ -128,7 +128,7 @@ def test_good_names_pass() -> None:
 @example("é")
 @example("a" * 101)
 def test_a_name_that_passes_is_one_part_of_a_path_inside_its_folder(name: str) -> None:
-    root = Path("/root/folder")
+    root = Path("/srv/folder")
     try:
         check_name(name, "run id")
     except InputError as error:
