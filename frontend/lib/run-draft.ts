@@ -219,7 +219,7 @@ export function shapeChanges(
     Object.fromEntries(Object.entries(config).filter(([name]) => !OF_TOKENIZER.includes(name)));
   if (from === null) return { preset: "quickstart", model: own(changes) };
   if (from.startsWith("preset:")) {
-    // Where nothing is said, pre-training lets this width follow the model's.
+    // As drawn: where nothing is said and the model's width changes, pre-training lets this one follow.
     const hidden = base?.["ffn_width"] ?? null;
     const said = hidden === null ? changes : { ffn_width: hidden, ...changes };
     return { preset: from.slice("preset:".length), model: own(said) };

@@ -82,7 +82,7 @@ def cpu_name() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     except OSError:
-        pass
+        pass  # no Linux: the platform's own word below
     return platform.processor() or platform.machine()
 
 

@@ -80,17 +80,14 @@ def plan_stage(workspace: Workspace, stage: str, values: Mapping[str, Any], **op
 def _pretraining(workspace: Workspace, config: PretrainPlanConfig) -> tuple[ModelConfig, Workload]:
     from llm_playground.tokenization import load_tokenizer
     from llm_playground.training.planner import Workload
-    from llm_playground.training.pretrain import resolve_model
-    from llm_playground.transformer import ModelConfig
+    from llm_playground.training.pretrain import changed_preset, resolve_model
 
     if config.tokens:
         artifact = workspace.get(config.tokens, "tokens")
         shape = resolve_model(config, load_tokenizer(artifact.path))
         read = (artifact.path / "train.bin").stat().st_size
     else:
-        preset = ModelConfig.preset(config.preset).model_dump()
-        values = preset | ({"ffn_width": None} if config.model else {}) | config.model
-        shape, read = parse_config(ModelConfig, values, "model"), 0
+        shape, read = changed_preset(config.preset, config.model), 0
     length = shape.context_length
     return shape, Workload(length, float(length), read)
 

@@ -180,9 +180,9 @@ def lock_is_held(folder: Path) -> bool:
             except BlockingIOError:
                 return True
             fcntl.flock(file, fcntl.LOCK_UN)
-    except FileNotFoundError:
-        pass
-    return False
+        return False
+    except FileNotFoundError:  # nobody has ever taken it
+        return False
 
 
 def take_lock(folder: Path, timeout_s: float = 5.0) -> IO[bytes] | None:

@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from llm_playground.transformer import ModelConfig
-from llm_playground.transformer.analysis.activations import Activations, saved_activations
+from llm_playground.transformer.analysis.activations import Activations, FusedAttention, saved_activations
 from llm_playground.transformer.analysis.memory import OPTIMIZERS
 from llm_playground.transformer.analysis.skeleton import HEAD, LOOKUPS, Weight, weights
 
@@ -267,8 +267,7 @@ def _watched(config: ModelConfig, layers: int, rows: int, length: int, precision
 def _cast_products(dtype: torch.dtype) -> Iterator[None]:
     """Do to tensors without numbers what autocast does: products in 16 bits, each weight cast once.
 
-    Attention stands for its fused kernel, which saves queries, keys, values, its output and one float32 for
-    each query and head.
+    For attention stands what its fused kernel saves.
     """
     import torch
     import torch.nn.functional as F
@@ -277,17 +276,6 @@ def _cast_products(dtype: torch.dtype) -> Iterator[None]:
 
     products = {F.linear, torch.matmul, torch.bmm, torch.einsum, Tensor.matmul, Tensor.__matmul__, Tensor.bmm}
     casts: dict[int, Tensor] = {}
-
-    class Fused(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-            out = torch.empty_like(query)
-            ctx.save_for_backward(query, key, value, out, query.new_empty(query.shape[:3]).float(), mask)
-            return out
-
-        @staticmethod
-        def backward(ctx: Any, *gradients: Tensor) -> Any:
-            raise NotImplementedError
 
     def cast(value: Any) -> Any:
         if not isinstance(value, Tensor) or value.dtype != torch.float32:
@@ -302,7 +290,7 @@ def _cast_products(dtype: torch.dtype) -> Iterator[None]:
         ) -> Any:
             if func is F.scaled_dot_product_attention:
                 mask = args[3] if len(args) > 3 else (kwargs or {}).get("attn_mask")
-                return Fused.apply(*(cast(value) for value in (*args[:3], mask)))
+                return FusedAttention.apply(*(cast(value) for value in (*args[:3], mask)))
             if func in products:
                 return func(*(cast(value) for value in args), **(kwargs or {}))
             return func(*args, **(kwargs or {}))

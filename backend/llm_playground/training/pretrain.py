@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -110,23 +111,40 @@ class NextToken:
         return {"val/loss": loss, "val/bits_per_byte": loss / math.log(2) / self.val.bytes_per_token}
 
 
+def changed_preset(preset: str, changes: Mapping[str, Any]) -> ModelConfig:
+    """Return a preset's shape with changes to it.
+
+    A preset's own feed-forward width stays, unless what it goes by (the width, the kind) is changed and it is
+    not: then it follows them.
+
+    Raises:
+        NotFoundError: there is no such preset.
+        ConfigError: an unknown setting, or an impossible shape.
+    """
+    from llm_playground.transformer import ModelConfig
+
+    values = ModelConfig.preset(preset).model_dump()
+    if any(changes.get(name, values[name]) != values[name] for name in ("width", "activation")):
+        values["ffn_width"] = None
+    return parse_config(ModelConfig, values | dict(changes), "model")
+
+
 def resolve_model(config: PretrainConfig, tokenizer: BPETokenizer) -> ModelConfig:
     """Return the model's shape: the preset, the changes, and the tokenizer's vocabulary.
 
     Raises:
         ConfigError: an unknown setting, an impossible shape, or a vocabulary that is too small.
     """
-    from llm_playground.transformer import ModelConfig
-
-    values = ModelConfig.preset(config.preset).model_dump() | {
-        "vocab_size": tokenizer.vocab_size,
-        "bos_id": tokenizer.bos_id,
-        "eos_id": tokenizer.eos_id,
-        "pad_id": tokenizer.pad_id,
-    }
-    if "ffn_width" not in config.model:
-        values["ffn_width"] = None  # follows the width
-    shape = parse_config(ModelConfig, values | config.model, "model")
+    shape = changed_preset(
+        config.preset,
+        {
+            "vocab_size": tokenizer.vocab_size,
+            "bos_id": tokenizer.bos_id,
+            "eos_id": tokenizer.eos_id,
+            "pad_id": tokenizer.pad_id,
+            **config.model,
+        },
+    )
     if shape.architecture != "decoder":
         raise ConfigError(
             "model.architecture: pre-training predicts the next token and needs a decoder, "

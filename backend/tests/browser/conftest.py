@@ -33,6 +33,13 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 expect.set_options(timeout=15_000)  # several times what a busy machine needs
+DESKTOP, PHONE = (1440, 900), (390, 844)
+LOOKS = [
+    pytest.param(("light", DESKTOP), id="light-1440"),
+    pytest.param(("dark", PHONE), id="dark-390"),
+    pytest.param(("dark", DESKTOP), id="dark-1440", marks=pytest.mark.slow),
+    pytest.param(("light", PHONE), id="light-390", marks=pytest.mark.slow),
+]
 ALIVE = ("queued", "running", "stopping")
 
 
@@ -236,6 +243,56 @@ def open_tab(browser: Browser, server: Server) -> Iterator[Callable[..., Tab]]:
 def tab(open_tab: Callable[..., Tab]) -> Tab:
     """A tab in the usual size and theme."""
     return open_tab()
+
+
+@pytest.fixture
+def phone(open_tab: Callable[..., Tab]) -> Tab:
+    """A dark tab in the size of a phone."""
+    return open_tab(*PHONE, "dark")
+
+
+@pytest.fixture
+def keep_picture(tmp_path: Path) -> Callable[..., None]:
+    """Keeps a screenshot under a name, in the folder LLMP_PICTURES where that is given."""
+
+    def keep(page: Page, name: str, *, full_page: bool = True) -> None:
+        file = Path(os.environ.get("LLMP_PICTURES", tmp_path)) / f"{name}.png"
+        page.screenshot(path=file, full_page=full_page)
+        assert file.stat().st_size > 5_000, f"{name} is an empty picture"
+
+    return keep
+
+
+@dataclass
+class Look:
+    """A tab in one size and theme, whose pages are held to what every page must be."""
+
+    tab: Tab
+    name: str
+    dark: bool
+    audit: Callable[[Page], list[str]]
+    keep_picture: Callable[..., None]
+
+    def check(self, name: str, *, full_page: bool = False) -> None:
+        """The theme is on, nothing sticks out at the side, axe finds nothing serious; keep a screenshot."""
+        page = self.tab.page
+        assert page.evaluate("document.documentElement.classList.contains('dark')") == self.dark
+        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert overflow <= 0, f"{name} is {overflow} px too wide"
+        self.keep_picture(page, f"{name}-{self.name}", full_page=full_page)
+        assert not (found := self.audit(page)), f"{name}: {found}"
+
+
+@pytest.fixture(params=LOOKS)
+def look(
+    request: pytest.FixtureRequest,
+    open_tab: Callable[..., Tab],
+    audit: Callable[[Page], list[str]],
+    keep_picture: Callable[..., None],
+) -> Look:
+    """Both sizes and both themes; two of the four only where slow tests run."""
+    theme, size = request.param
+    return Look(open_tab(*size, theme), f"{theme}-{size[0]}", theme == "dark", audit, keep_picture)
 
 
 @pytest.fixture(scope="session")

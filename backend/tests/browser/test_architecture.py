@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,18 +10,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 if TYPE_CHECKING:
-    from conftest import Server, Tab
+    from conftest import Look, Server, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-DESKTOP, PHONE = (1440, 900), (390, 844)
-FULL = pytest.mark.slow
-LOOKS = [
-    pytest.param("light", DESKTOP, id="light-1440"),
-    pytest.param("dark", PHONE, id="dark-390"),
-    pytest.param("dark", DESKTOP, id="dark-1440", marks=FULL),
-    pytest.param("light", PHONE, id="light-390", marks=FULL),
-]
 VIEWS = {
     "own": "/architecture/",
     "windows": "/architecture/?from=preset:gemma-3-270m&for=device:h100-sxm",
@@ -55,24 +46,11 @@ def number(text: str) -> int:
     return int(text.replace(",", ""))
 
 
-@pytest.mark.parametrize(("theme", "size"), LOOKS)
-def test_both_tabs_are_sound(
-    theme: str,
-    size: tuple[int, int],
-    open_tab: Callable[..., Tab],
-    audit: Callable[[Page], list[str]],
-    tmp_path: Path,
-) -> None:
-    tab = open_tab(*size, theme)
+def test_both_tabs_are_sound(look: Look) -> None:
     for name, path in VIEWS.items():
-        page = tab.go(path)
+        page = look.tab.go(path)
         settle(page)
-        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert overflow <= 0, f"{name} is {overflow} px too wide"
-        shot = tmp_path / f"{name}-{theme}-{size[0]}.png"
-        page.screenshot(path=shot, full_page=True)
-        assert shot.stat().st_size > 5_000
-        assert not (found := audit(page)), f"{name}: {found}"
+        look.check(name, full_page=True)
 
 
 def test_the_parts_of_the_picture_add_up_to_what_the_program_counts(server: Server, tab: Tab) -> None:
@@ -230,8 +208,8 @@ def test_architectures_are_compared_with_ones_own_among_them(tab: Tab) -> None:
     assert any(line.startswith("Figures,parameters,81912576,") for line in lines)
 
 
-def test_on_a_phone_a_part_opens_in_a_sheet_and_leads_to_its_setting(open_tab: Callable[..., Tab]) -> None:
-    page = open_tab(*PHONE, "dark").go("/architecture/?from=preset:llama-3.2-1b")
+def test_on_a_phone_a_part_opens_in_a_sheet_and_leads_to_its_setting(phone: Tab) -> None:
+    page = phone.go("/architecture/?from=preset:llama-3.2-1b")
     settle(page)
     picture(page).get_by_role("button", name=re.compile("^Keys")).click()
     sheet = page.get_by_role("dialog")

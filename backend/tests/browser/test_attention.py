@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,18 +14,10 @@ import pytest
 from playwright.sync_api import Locator, Page, Request, expect
 
 if TYPE_CHECKING:
-    from conftest import Server, Tab
+    from conftest import Look, Server, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-DESKTOP, PHONE = (1440, 900), (390, 844)
-FULL = pytest.mark.slow
-LOOKS = [
-    pytest.param("light", DESKTOP, id="light-1440"),
-    pytest.param("dark", PHONE, id="dark-390"),
-    pytest.param("dark", DESKTOP, id="dark-1440", marks=FULL),
-    pytest.param("light", PHONE, id="light-390", marks=FULL),
-]
 TEXT = "Hugo had four plums. He got three more. Now Hugo has"
 LONG = " ".join(f"The cat number {index} sat on the mat and looked at the dog." for index in range(22))
 ATTENTION = f"/architecture/?tab=attention&text={quote(TEXT)}"
@@ -82,24 +73,11 @@ def way(page: Page) -> Locator:
     return page.get_by_role("list", name="The way of the token")
 
 
-@pytest.mark.parametrize(("theme", "size"), LOOKS)
-def test_every_view_is_sound(
-    theme: str,
-    size: tuple[int, int],
-    open_tab: Callable[..., Tab],
-    audit: Callable[[Page], list[str]],
-    tmp_path: Path,
-) -> None:
-    tab = open_tab(*size, theme)
+def test_every_view_is_sound(look: Look) -> None:
     for name, path in VIEWS.items():
-        page = tab.go(path)
+        page = look.tab.go(path)
         settle(page)
-        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert overflow <= 0, f"{name} is {overflow} px too wide"
-        shot = tmp_path / f"{name}-{theme}-{size[0]}.png"
-        page.screenshot(path=shot)
-        assert shot.stat().st_size > 5_000
-        assert not (found := audit(page)), f"{name}: {found}"
+        look.check(name)
 
 
 @pytest.mark.parametrize("model", ["example", "preset:tiny-gpt2", "preset:tiny-encoder"])
@@ -353,9 +331,9 @@ def test_every_step_of_every_kind_of_model_can_be_opened(model: str, tab: Tab) -
 
 
 def test_on_a_phone_a_step_opens_in_a_sheet_and_another_token_can_be_followed(
-    open_tab: Callable[..., Tab],
+    phone: Tab,
 ) -> None:
-    page = open_tab(*PHONE, "dark").go(f"{STEPS}&model=example")
+    page = phone.go(f"{STEPS}&model=example")
     settle(page)
     followed = page.get_by_role("listbox", name="The token to follow").get_by_role("option")
     followed.filter(has_text="plums").click()
@@ -364,6 +342,6 @@ def test_on_a_phone_a_step_opens_in_a_sheet_and_another_token_can_be_followed(
     sheet = page.get_by_role("dialog", name="Final norm")
     expect(sheet.get_by_role("application")).to_be_visible()
     box = sheet.bounding_box()
-    assert box is not None and box["y"] + box["height"] <= PHONE[1] + 1
+    assert box is not None and box["y"] + box["height"] <= 845
     page.keyboard.press("Escape")
     expect(sheet).to_have_count(0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlparse
@@ -14,18 +13,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 if TYPE_CHECKING:
-    from conftest import Server, Tab
+    from conftest import Look, Server, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-DESKTOP, PHONE = (1440, 900), (390, 844)
-FULL = pytest.mark.slow
-LOOKS = [
-    pytest.param("light", DESKTOP, id="light-1440"),
-    pytest.param("dark", PHONE, id="dark-390"),
-    pytest.param("dark", DESKTOP, id="dark-1440", marks=FULL),
-    pytest.param("light", PHONE, id="light-390", marks=FULL),
-]
 COUNTING = "Hugo had four plums. He got three more. Now Hugo has"
 OTHER = "Hugo had four plums. He got one more. Now Hugo has"
 
@@ -72,15 +63,7 @@ def alert(page: Page) -> Locator:
     return page.get_by_role("main").get_by_role("alert")
 
 
-@pytest.mark.parametrize(("theme", "size"), LOOKS)
-def test_both_tabs_are_sound(
-    theme: str,
-    size: tuple[int, int],
-    open_tab: Callable[..., Tab],
-    audit: Callable[[Page], list[str]],
-    tmp_path: Path,
-) -> None:
-    tab = open_tab(*size, theme)
+def test_both_tabs_are_sound(look: Look) -> None:
     views = {
         "lens": address("lens", text=COUNTING),
         "lens-preset": address("lens", text=COUNTING, model="preset:tiny-gpt2", by="kl"),
@@ -89,14 +72,9 @@ def test_both_tabs_are_sound(
         "patch-alone": address("patch", text="Mia", model="preset:tiny-llama"),
     }
     for name, path in views.items():
-        page = tab.go(path)
+        page = look.tab.go(path)
         settle(page)
-        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert overflow <= 0, f"{name} is {overflow} px too wide"
-        picture = tmp_path / f"{name}-{theme}-{size[0]}.png"
-        page.screenshot(path=picture, full_page=True)
-        assert picture.stat().st_size > 5_000
-        assert not (found := audit(page)), f"{name}: {found}"
+        look.check(name, full_page=True)
 
 
 def test_the_lens_shows_the_models_own_guesses(tab: Tab, server: Server) -> None:
@@ -284,8 +262,8 @@ def test_texts_of_other_lengths_are_said_in_words(tab: Tab) -> None:
     expect(alert(page)).to_contain_text("as many are needed")
 
 
-def test_on_a_phone_a_tap_opens_the_guesses(open_tab: Callable[..., Tab]) -> None:
-    page = open_tab(*PHONE).go(address("lens", text=COUNTING))
+def test_on_a_phone_a_tap_opens_the_guesses(phone: Tab) -> None:
+    page = phone.go(address("lens", text=COUNTING))
     settle(page)
     lens_grid(page).locator('[data-cell="4.14"]').click()
     sheet = page.get_by_role("dialog", name="Guess")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from conftest import Server, Tab
+    from conftest import Look, Server, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -20,13 +18,8 @@ TINY = "width:32,layers:1,heads:2,context_length:64"
 TRAINING = "steps:12,batch_size:2,warmup_steps:2,eval_every:6,eval_batches:1,sample_every:0,threads:1"
 
 
-def picture(page: Page, folder: Path, name: str) -> None:
-    """Keep a screenshot, in LLMP_PICTURES where that is given."""
-    page.screenshot(path=Path(os.environ.get("LLMP_PICTURES", folder)) / f"{name}.png", full_page=True)
-
-
 def test_a_run_is_started_from_the_form(
-    server: Server, tab: Tab, finished: dict[str, Any], tmp_path: Path
+    server: Server, tab: Tab, finished: dict[str, Any], keep_picture: Callable[..., None]
 ) -> None:
     page = tab.go(f"/architecture/?set={TINY}")
     page.get_by_role("link", name="Train this").click()
@@ -45,7 +38,7 @@ def test_a_run_is_started_from_the_form(
     page.get_by_role("textbox", name="Warmup steps").fill("2")
     expect(page.get_by_role("region", name="Command")).to_contain_text("--training.steps 14")
     expect(train).to_be_enabled()
-    picture(page, tmp_path, "new-run")
+    keep_picture(page, "new-run")
     train.click()
     expect(page).to_have_url(re.compile(r"/runs/\?id=pretrain-"))
     expect(page.get_by_role("heading", level=1, name="Little one")).to_be_visible()
@@ -56,21 +49,9 @@ def test_a_run_is_started_from_the_form(
     assert run["config"]["model"] == {"width": 32, "layers": 1, "heads": 2, "context_length": 64}
 
 
-@pytest.mark.parametrize(("theme", "size"), [("light", (1440, 900)), ("dark", (390, 844))])
-def test_the_page_is_sound(
-    theme: str,
-    size: tuple[int, int],
-    open_tab: Callable[..., Tab],
-    finished: dict[str, Any],
-    audit: Callable[[Page], list[str]],
-    tmp_path: Path,
-) -> None:
-    tab = open_tab(*size, theme)
+def test_the_page_is_sound(look: Look, finished: dict[str, Any]) -> None:
     for name, query in {"pretrain": "", "new-data": "?data=source:tinyworld", "sft": "?stage=sft"}.items():
-        page = tab.go(f"/runs/new/{query}")
+        page = look.tab.go(f"/runs/new/{query}")
         expect(page.get_by_role("region", name="Settings as YAML")).to_be_visible()
         expect(page.locator("main .animate-pulse.bg-surface-2")).to_have_count(0)
-        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert overflow <= 0, f"{name} is {overflow} px too wide"
-        picture(page, tmp_path, f"new-run-{name}-{theme}-{size[0]}")
-        assert not (found := audit(page)), f"{name}: {found}"
+        look.check(f"new-run-{name}", full_page=True)

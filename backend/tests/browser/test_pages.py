@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 if TYPE_CHECKING:
-    from conftest import Server, Tab
+    from conftest import Look, Server, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-
-DESKTOP, PHONE = (1440, 900), (390, 844)
-FULL = pytest.mark.slow
-LOOKS = [
-    pytest.param("light", DESKTOP, id="light-1440"),
-    pytest.param("dark", PHONE, id="dark-390"),
-    pytest.param("dark", DESKTOP, id="dark-1440", marks=FULL),
-    pytest.param("light", PHONE, id="light-390", marks=FULL),
-]
 
 
 def settle(page: Page) -> None:
@@ -31,16 +20,7 @@ def settle(page: Page) -> None:
     page.evaluate("document.fonts.ready")
 
 
-@pytest.mark.parametrize(("theme", "size"), LOOKS)
-def test_every_page_is_sound(
-    theme: str,
-    size: tuple[int, int],
-    open_tab: Callable[..., Tab],
-    finished: dict[str, Any],
-    audit: Callable[[Page], list[str]],
-    tmp_path: Path,
-) -> None:
-    tab = open_tab(*size, theme)
+def test_every_page_is_sound(look: Look, finished: dict[str, Any]) -> None:
     run, model = finished["id"], finished["output"]
     paths = {
         "home": "/",
@@ -52,18 +32,12 @@ def test_every_page_is_sound(
         "model": f"/models/?id={model}",
         "nowhere": "/nowhere/",
     }
-    tab.expected = ("404",)  # the page that is not there
+    look.tab.expected = ("404",)  # the page that is not there
     for name, path in paths.items():
-        page = tab.go(path)
+        page = look.tab.go(path)
         settle(page)
-        assert page.evaluate("document.documentElement.classList.contains('dark')") == (theme == "dark")
-        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert overflow <= 0, f"{name} is {overflow} px too wide"
-        picture = tmp_path / f"{name}-{theme}-{size[0]}.png"
-        page.screenshot(path=picture)
-        assert picture.stat().st_size > 5_000
-        assert not (found := audit(page)), f"{name}: {found}"
-    assert all("404" in fault for fault in tab.faults) and len(tab.faults) <= 1
+        look.check(name)
+    assert all("404" in fault for fault in look.tab.faults) and len(look.tab.faults) <= 1
 
 
 def test_the_keyboard_reaches_everything(tab: Tab, finished: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,16 +11,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 if TYPE_CHECKING:
-    from conftest import Server, Tab
+    from conftest import Look, Server, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 ALL_AGAIN = "Show all of it again"
-
-
-def picture(page: Page, folder: Path, name: str) -> None:
-    """Keep a screenshot, in LLMP_PICTURES where that is given."""
-    page.screenshot(path=Path(os.environ.get("LLMP_PICTURES", folder)) / f"{name}.png", full_page=True)
 
 
 @pytest.fixture
@@ -50,7 +44,9 @@ def drag(page: Page, start: float, end: float) -> None:
     page.mouse.up()
 
 
-def test_a_live_and_a_finished_run(tab: Tab, pair: tuple[str, str], tmp_path: Path) -> None:
+def test_a_live_and_a_finished_run(
+    tab: Tab, pair: tuple[str, str], keep_picture: Callable[..., None]
+) -> None:
     live, done = pair
     page = tab.go(f"/runs/?id={live}")
     chart = page.get_by_role("img", name=re.compile(r"^Loss: .* at step [\d,]+"))
@@ -81,7 +77,7 @@ def test_a_live_and_a_finished_run(tab: Tab, pair: tuple[str, str], tmp_path: Pa
     page.get_by_role("button", name="Log values").click()
     page.get_by_role("button", name="Smooth").click()
     expect(page.get_by_role("img", name=re.compile(r"^Loss: "))).to_be_visible()
-    picture(page, tmp_path, "run-finished-time-log")
+    keep_picture(page, "run-finished-time-log")
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save Loss").click()
         page.get_by_role("menuitem", name="Numbers (CSV)").click()
@@ -89,11 +85,13 @@ def test_a_live_and_a_finished_run(tab: Tab, pair: tuple[str, str], tmp_path: Pa
     assert lines[0] == "seconds,train/loss,val/loss" and len(lines) > 400
 
 
-def test_two_runs_over_each_other(server: Server, tab: Tab, pair: tuple[str, str], tmp_path: Path) -> None:
+def test_two_runs_over_each_other(
+    server: Server, tab: Tab, pair: tuple[str, str], keep_picture: Callable[..., None]
+) -> None:
     page = tab.go("/runs/")
     for name in ("Going on", "Train your first model"):
         page.get_by_role("checkbox", name=f"Choose {name}").first.check()
-    picture(page, tmp_path, "runs-chosen")
+    keep_picture(page, "runs-chosen")
     expect(page.get_by_role("link", name="Compare")).to_have_attribute("href", re.compile("ids=.+,.+"))
     page = tab.go(f"/runs/compare/?ids={','.join(pair)}")
     chart = page.get_by_role("img", name=re.compile(r"^train.loss: Going on [\d.]+, Pre-training [\d.]+"))
@@ -103,7 +101,7 @@ def test_two_runs_over_each_other(server: Server, tab: Tab, pair: tuple[str, str
     expect(page.get_by_role("region", name="What came of each")).to_contain_text("val/bits_per_byte")
     page.get_by_label("Metric").select_option("val/loss")
     expect(page.get_by_role("img", name=re.compile("^val.loss: "))).to_be_visible()
-    picture(page, tmp_path, "compare")
+    keep_picture(page, "compare")
 
 
 def test_notes_and_tags_are_kept_and_found(tab: Tab, finished: dict[str, Any]) -> None:
@@ -119,27 +117,15 @@ def test_notes_and_tags_are_kept_and_found(tab: Tab, finished: dict[str, Any]) -
     expect(page.get_by_role("row")).to_have_count(2)
 
 
-@pytest.mark.parametrize(("theme", "size"), [("light", (1440, 900)), ("dark", (390, 844))])
-def test_the_pages_are_sound(
-    theme: str,
-    size: tuple[int, int],
-    open_tab: Callable[..., Tab],
-    pair: tuple[str, str],
-    audit: Callable[[Page], list[str]],
-    tmp_path: Path,
-) -> None:
-    tab = open_tab(*size, theme)
+def test_the_pages_are_sound(look: Look, pair: tuple[str, str]) -> None:
     paths = {
         "runs": "/runs/",
         "run": f"/runs/?id={pair[1]}&tab=notes",
         "compare": f"/runs/compare/?ids={','.join(pair)}",
     }
     for name, path in paths.items():
-        page = tab.go(path)
+        page = look.tab.go(path)
         expect(page.locator("main .animate-pulse.bg-surface-2")).to_have_count(0)
         if name != "runs":
             expect(page.get_by_role("img", name=re.compile("loss", re.I)).first).to_be_visible()
-        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert overflow <= 0, f"{name} is {overflow} px too wide"
-        picture(page, tmp_path, f"{name}-{theme}-{size[0]}")
-        assert not (found := audit(page)), f"{name}: {found}"
+        look.check(name, full_page=True)

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 if TYPE_CHECKING:
-    from conftest import Server, Tab
+    from conftest import Look, Server, Tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
-DESKTOP, PHONE = (1440, 900), (390, 844)
-FULL = pytest.mark.slow
-LOOKS = [
-    pytest.param("light", DESKTOP, id="light-1440"),
-    pytest.param("dark", PHONE, id="dark-390"),
-    pytest.param("dark", DESKTOP, id="dark-1440", marks=FULL),
-    pytest.param("light", PHONE, id="light-390", marks=FULL),
-]
 TABS = ("inspect", "compare", "coverage", "cost", "train")
 STORIES = {"source": "tinyworld", "documents": 100, "conversations": 20, "benchmark_items": 10}
 
@@ -62,25 +53,11 @@ def traced(server: Server) -> Iterator[str]:
     yield made["output"]
 
 
-@pytest.mark.parametrize(("theme", "size"), LOOKS)
-def test_every_tab_is_sound(
-    theme: str,
-    size: tuple[int, int],
-    open_tab: Callable[..., Tab],
-    traced: str,
-    audit: Callable[[Page], list[str]],
-    tmp_path: Path,
-) -> None:
-    tab = open_tab(*size, theme)
+def test_every_tab_is_sound(look: Look, traced: str) -> None:
     for name in TABS:
-        page = tab.go(f"/tokenizer/?tab={name}")
+        page = look.tab.go(f"/tokenizer/?tab={name}")
         settle(page)
-        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        assert overflow <= 0, f"{name} is {overflow} px too wide"
-        picture = tmp_path / f"tokenizer-{name}-{theme}-{size[0]}.png"
-        page.screenshot(path=picture)
-        assert picture.stat().st_size > 5_000
-        assert not (found := audit(page)), f"{name}: {found}"
+        look.check(f"tokenizer-{name}")
 
 
 def test_text_becomes_tokens_as_one_types_and_each_can_be_opened(tab: Tab) -> None:
@@ -142,8 +119,8 @@ def test_an_emoji_in_parts_stands_whole_and_arabic_runs_from_the_right(tab: Tab)
     assert left is not None and right is not None and left["x"] < right["x"]
 
 
-def test_on_a_phone_a_token_opens_in_a_sheet_at_hand(open_tab: Callable[..., Tab]) -> None:
-    page = open_tab(*PHONE, "dark").go("/tokenizer/")
+def test_on_a_phone_a_token_opens_in_a_sheet_at_hand(phone: Tab) -> None:
+    page = phone.go("/tokenizer/")
     settle(page)
     tokens(page).nth(3).click()
     sheet = page.get_by_role("dialog", name="Token")
@@ -151,7 +128,7 @@ def test_on_a_phone_a_token_opens_in_a_sheet_at_hand(open_tab: Callable[..., Tab
     sheet.get_by_role("button", name="Next token").click()
     expect(sheet.get_by_text(re.compile("^5 of"))).to_be_visible()
     box = sheet.bounding_box()
-    assert box is not None and box["y"] + box["height"] <= PHONE[1] + 1
+    assert box is not None and box["y"] + box["height"] <= 845
     page.keyboard.press("Escape")
     expect(sheet).to_have_count(0)
 

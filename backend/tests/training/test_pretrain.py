@@ -16,8 +16,8 @@ from llm_playground.core.errors import StopRequested
 from llm_playground.data import TokenLoader, read_documents
 from llm_playground.tokenization import load_tokenizer
 from llm_playground.training import PretrainConfig
-from llm_playground.training.pretrain import run
-from llm_playground.transformer import TransformerLM
+from llm_playground.training.pretrain import changed_preset, run
+from llm_playground.transformer import ModelConfig, TransformerLM
 
 MODEL = {"layers": 1, "width": 32, "heads": 2, "context_length": 32}
 TRAINING: dict[str, Any] = {
@@ -196,3 +196,12 @@ def test_shards_that_were_changed_are_refused(road, tmp_path: Path) -> None:
             run(configured(road), road.context(tmp_path / "run"))
     finally:
         file.write_bytes(data)
+
+
+def test_a_presets_feed_forward_width_stays_unless_its_width_is_changed() -> None:
+    own = ModelConfig.preset("smollm2-135m")
+    assert changed_preset("smollm2-135m", {"layers": 2}).ffn_width == own.ffn_width == 1536
+    assert changed_preset("smollm2-135m", {"width": own.width}).ffn_width == 1536
+    narrow = changed_preset("smollm2-135m", {"width": 288, "heads": 9, "head_width": 32})
+    assert narrow.ffn_width is None and narrow.hidden_width == 768
+    assert changed_preset("smollm2-135m", {"width": 288, "ffn_width": 100, "head_width": 32}).ffn_width == 100

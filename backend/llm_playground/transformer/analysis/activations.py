@@ -159,8 +159,12 @@ def _watch(config: ModelConfig, batch: int, context: int, precision: str) -> tup
     return recorder.outside, recorder.blocks(), recorder.scores
 
 
-class _FusedAttention(torch.autograd.Function):
-    """Stands for the fused kernel: the shapes it returns, and what it saves."""
+class FusedAttention(torch.autograd.Function):
+    """Stands for the fused kernel: the shapes it returns, and what it saves.
+
+    Queries, keys, values, the output, the mask, and one float32 for each query and head (Dao et al. 2022,
+    arXiv:2205.14135, the sums of the softmax). Only what is saved is looked at; nothing goes backward.
+    """
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
@@ -172,7 +176,7 @@ class _FusedAttention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError("It stands for its forward pass alone.")
 
 
 class _Recorder(TorchFunctionMode):
@@ -282,7 +286,7 @@ class _Recorder(TorchFunctionMode):
             # Kernels add masks: one that says yes or no is made into numbers first, in each layer.
             attn_mask = attn_mask.new_empty(attn_mask.shape, dtype=query.dtype)
         self._components.append(ATTENTION if self._components[-1] == EMBEDDING else self._components[-1])
-        out: Tensor = _FusedAttention.apply(query, key, value, attn_mask)
+        out: Tensor = FusedAttention.apply(query, key, value, attn_mask)
         self._components.pop()
         self._place.products += out.nbytes + 4 * out[..., 0].numel()
         return out
