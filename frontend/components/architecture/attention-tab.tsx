@@ -18,25 +18,15 @@ import { cn } from "@/lib/utils";
 import { AttentionHead } from "./attention-head";
 import { HeadGrid } from "./head-grid";
 import type { LabProps } from "./lab-props";
-import { AboutModel, ModelSelect } from "./model-select";
+import { ModelText } from "./model-text";
 import { PatternDefinitions } from "./pattern-definitions";
 import { PatternFilter } from "./pattern-filter";
 import { PatternScores } from "./pattern-scores";
-import { TextField } from "./text-field";
-import { useAddress } from "./use-address";
+import { placeIn, useAddress } from "./use-address";
 
 const REST_MS = 250;
 const THUMBNAIL = 64;
 const CROWDED = 8; // heads of a layer beyond which the grid takes half of the width
-
-/** A whole number of the address within [0, limit), null where it has none. */
-export function placeIn(query: URLSearchParams, key: string, limit: number): number | null {
-  const text = query.get(key);
-  const value = Number(text);
-  return text !== null && text !== "" && Number.isInteger(value) && value >= 0 && value < limit
-    ? value
-    : null;
-}
 
 /** What every head of a model looks at in one text. */
 export function AttentionTab({ text, onText, models, current, ...address }: LabProps) {
@@ -65,25 +55,13 @@ export function AttentionTab({ text, onText, models, current, ...address }: LabP
 
   return (
     <div className="flex flex-col gap-4">
-      <Card className="flex flex-col gap-2 p-4 pt-3 sm:px-5">
-        <TextField
-          id="text"
-          value={text}
-          onChange={onText}
-          model={current}
-          rows={2}
-          foot={<AboutModel model={current} className="justify-end" />}
-        >
-          <ModelSelect
-            id="model"
-            label="Model"
-            value={current.ref}
-            models={models}
-            onChange={(ref) => onQuery({ model: ref, layer: null, head: null, token: null })}
-            className="w-64 max-sm:w-full"
-          />
-        </TextField>
-      </Card>
+      <ModelText
+        text={text}
+        onText={onText}
+        models={models}
+        current={current}
+        onModel={(ref) => onQuery({ model: ref, layer: null, head: null, token: null })}
+      />
       {answer.isError ? (
         <Failure
           what="The attention could not be computed."

@@ -15,8 +15,7 @@ import { AttributionCard } from "./attribution-card";
 import type { Place } from "./heat-grid";
 import type { LabProps } from "./lab-props";
 import { LensBoard } from "./lens-board";
-import { AboutModel, ModelSelect } from "./model-select";
-import { TextField } from "./text-field";
+import { ModelText } from "./model-text";
 
 const REST_MS = 250;
 const TOP = 8;
@@ -35,19 +34,13 @@ export function LensTab({ text, onText, models, current, query, onQuery }: LabPr
 
   return (
     <>
-      <Card className="p-4 pt-3 sm:px-5">
-        <TextField id="text" value={text} onChange={onText} model={current} rows={2}>
-          <ModelSelect
-            id="model"
-            label="Model"
-            value={current.ref}
-            models={models}
-            onChange={(ref) => onQuery({ model: ref })}
-            className="w-64 max-sm:w-full"
-          />
-        </TextField>
-        <AboutModel model={current} className="mt-2 border-t pt-2.5" />
-      </Card>
+      <ModelText
+        text={text}
+        onText={onText}
+        models={models}
+        current={current}
+        onModel={(ref) => onQuery({ model: ref })}
+      />
       {asks && answer.isError ? (
         <Failure
           what="The model could not be looked into."

@@ -1,8 +1,7 @@
 "use client";
 
-import { FileDown, ImageDown, Play } from "lucide-react";
+import { Play } from "lucide-react";
 import { useCallback, useMemo, useState } from "react";
-import { toast } from "sonner";
 
 import { Info } from "@/components/tokenizer/info";
 import { useWide } from "@/components/tokenizer/use-wide";
@@ -14,10 +13,8 @@ import { Choice } from "@/components/ui/toggle-group";
 import { useSweep } from "@/lib/architecture-queries";
 import type { Intervention, LabModel, PatchPart, Sweep, SweepRequest } from "@/lib/architecture-types";
 import { useTokenCount } from "@/lib/attention-queries";
-import { save } from "@/lib/download";
 import { formatNumber } from "@/lib/format";
 import { diverging } from "@/lib/lens-heat";
-import { savePicture } from "@/lib/lens-picture";
 import { signed, tokenWords } from "@/lib/lens-view";
 import { partWords, PATCH_PARTS, samePart } from "@/lib/patch-edits";
 import { PATCH_EXAMPLES } from "@/lib/patch-examples";
@@ -25,6 +22,7 @@ import { differences, isLightSweep, strongestCell, sweepCsv, sweepPasses } from 
 import { cn } from "@/lib/utils";
 
 import { HeatGrid, type Place } from "./heat-grid";
+import { PictureSave } from "./picture-save";
 
 /** Every part in turn, at every token, taken from the other text: which of them carries the answer? */
 export function PatchSweep({
@@ -284,40 +282,19 @@ function sentence(value: number): string {
 }
 
 function Save({ sweep, model, part }: { sweep: Shown; model: LabModel; part: string }) {
-  const picture = () =>
-    savePicture(
-      {
-        title: `Sweep of ${part.toLowerCase()}: ${model.name}${model.random ? " (random weights)" : ""}`,
-        note: `0: answers as for its own text. 1: answers as for the other text. ${metricOf(sweep)}`,
-        rows: sweep.rows,
-        columns: sweep.columns.map(tokenWords),
-        cell: (row, column) => {
-          const value = sweep.values[row]?.[column];
-          return value === undefined || value === null
-            ? null
-            : { text: Math.abs(value) < 0.005 ? "" : value.toFixed(2), colour: diverging(value, 1) };
-        },
-        width: 64,
-        height: 28,
-      },
-      "sweep.png",
-    ).catch((error: unknown) =>
-      toast.error("The picture could not be made.", {
-        description: error instanceof Error ? error.message : String(error),
-      }),
-    );
-  return (
-    <>
-      <Button
-        look="ghost"
-        size="sm"
-        onClick={() => save(new Blob([sweepCsv(sweep)], { type: "text/csv" }), "sweep.csv")}
-      >
-        <FileDown aria-hidden /> CSV
-      </Button>
-      <Button look="ghost" size="sm" onClick={() => void picture()}>
-        <ImageDown aria-hidden /> PNG
-      </Button>
-    </>
-  );
+  const picture = () => ({
+    title: `Sweep of ${part.toLowerCase()}: ${model.name}${model.random ? " (random weights)" : ""}`,
+    note: `0: answers as for its own text. 1: answers as for the other text. ${metricOf(sweep)}`,
+    rows: sweep.rows,
+    columns: sweep.columns.map(tokenWords),
+    cell: (row: number, column: number) => {
+      const value = sweep.values[row]?.[column];
+      return value === undefined || value === null
+        ? null
+        : { text: Math.abs(value) < 0.005 ? "" : value.toFixed(2), colour: diverging(value, 1) };
+    },
+    width: 64,
+    height: 28,
+  });
+  return <PictureSave file="sweep" csv={() => sweepCsv(sweep)} picture={picture} />;
 }

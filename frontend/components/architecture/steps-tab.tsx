@@ -24,14 +24,12 @@ import {
 import { visible } from "@/lib/tokenizer-text";
 import { cn } from "@/lib/utils";
 
-import { placeIn } from "./attention-tab";
 import type { LabProps } from "./lab-props";
-import { AboutModel, ModelSelect } from "./model-select";
+import { ModelText } from "./model-text";
 import { StepDetail } from "./step-detail";
 import { StepFlow } from "./step-flow";
 import { StepTokens } from "./step-tokens";
-import { TextField } from "./text-field";
-import { useAddress } from "./use-address";
+import { placeIn, useAddress } from "./use-address";
 
 const REST_MS = 250;
 const TOP = 8;
@@ -84,25 +82,13 @@ export function StepsTab({ text, onText, models, current, ...address }: LabProps
 
   return (
     <div className="flex flex-col gap-4">
-      <Card className="flex flex-col gap-2 p-4 pt-3 sm:px-5">
-        <TextField
-          id="text"
-          value={text}
-          onChange={onText}
-          model={current}
-          rows={2}
-          foot={<AboutModel model={current} className="justify-end" />}
-        >
-          <ModelSelect
-            id="model"
-            label="Model"
-            value={current.ref}
-            models={models}
-            onChange={(ref) => onQuery({ model: ref, position: null, open: null, at: null, trail: null })}
-            className="w-64 max-sm:w-full"
-          />
-        </TextField>
-      </Card>
+      <ModelText
+        text={text}
+        onText={onText}
+        models={models}
+        current={current}
+        onModel={(ref) => onQuery({ model: ref, position: null, open: null, at: null, trail: null })}
+      />
       {answer.isError ? (
         <Failure
           what="The steps could not be computed."

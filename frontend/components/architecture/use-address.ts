@@ -49,3 +49,12 @@ export function useAddress(
   );
   return [merged, change];
 }
+
+/** A whole number of the address within [0, limit), null where it has none. */
+export function placeIn(query: URLSearchParams, key: string, limit: number): number | null {
+  const text = query.get(key);
+  const value = Number(text);
+  return text !== null && text !== "" && Number.isInteger(value) && value >= 0 && value < limit
+    ? value
+    : null;
+}

@@ -1,10 +1,8 @@
 "use client";
 
-import { Download, Table2 } from "lucide-react";
 import { type PointerEvent, type ReactNode, useId, useRef, useState } from "react";
 
-import { Button } from "@/components/ui/button";
-import { Menu, MenuContent, MenuItem, MenuTrigger } from "@/components/ui/menu";
+import { ChartActions } from "@/components/ui/chart-actions";
 import { save } from "@/lib/download";
 import { DASH } from "@/lib/format";
 import { saveSvg } from "@/lib/save-svg";
@@ -75,30 +73,14 @@ export function XyChart(props: Props) {
         {props.note ? <span className="text-sm text-muted">{props.note}</span> : null}
         <div className="ml-auto flex items-center gap-0.5">
           {props.children}
-          <Button
-            look="ghost"
-            size="icon"
-            aria-pressed={table}
-            aria-label={`${title} as a table`}
-            title="As a table"
-            onClick={() => setTable(!table)}
-            className={table ? "bg-accent-soft text-accent-ink" : undefined}
-          >
-            <Table2 />
-          </Button>
-          <Menu>
-            <MenuTrigger asChild>
-              <Button look="ghost" size="icon" aria-label={`Save ${title}`} title="Save">
-                <Download />
-              </Button>
-            </MenuTrigger>
-            <MenuContent>
-              <MenuItem disabled={table} onSelect={savePicture}>
-                Picture (SVG)
-              </MenuItem>
-              <MenuItem onSelect={exportCsv}>Numbers (CSV)</MenuItem>
-            </MenuContent>
-          </Menu>
+          <ChartActions
+            title={title}
+            table={table}
+            onTable={setTable}
+            picture="SVG"
+            onPicture={savePicture}
+            onCsv={exportCsv}
+          />
         </div>
       </figcaption>
       <div className="flex min-h-6 flex-wrap items-center gap-x-4 px-4 text-sm figures sm:px-5">

@@ -2,13 +2,13 @@
 
 import "uplot/dist/uPlot.min.css";
 
-import { Download, Table2, ZoomOut } from "lucide-react";
+import { ZoomOut } from "lucide-react";
 import { useTheme } from "next-themes";
 import { useEffect, useId, useMemo, useRef, useState } from "react";
 import uPlot from "uplot";
 
 import { Button } from "@/components/ui/button";
-import { Menu, MenuContent, MenuItem, MenuTrigger } from "@/components/ui/menu";
+import { ChartActions } from "@/components/ui/chart-actions";
 import { Skeleton } from "@/components/ui/skeleton";
 import { save } from "@/lib/download";
 import { formatMetric } from "@/lib/format";
@@ -193,30 +193,15 @@ export default function LineChart(props: Props) {
               Log values
             </Toggle>
           ) : null}
-          <Button
-            look="ghost"
-            size="icon"
-            aria-pressed={table}
-            aria-label={`${title} as a table`}
-            title="As a table"
-            onClick={() => setTable(!table)}
-            className={table ? "bg-accent-soft text-accent-ink" : undefined}
-          >
-            <Table2 />
-          </Button>
-          <Menu>
-            <MenuTrigger asChild>
-              <Button look="ghost" size="icon" aria-label={`Save ${title}`} title="Save" disabled={isEmpty}>
-                <Download />
-              </Button>
-            </MenuTrigger>
-            <MenuContent>
-              <MenuItem onSelect={exportPng} disabled={table}>
-                Picture (PNG)
-              </MenuItem>
-              <MenuItem onSelect={exportCsv}>Numbers (CSV)</MenuItem>
-            </MenuContent>
-          </Menu>
+          <ChartActions
+            title={title}
+            table={table}
+            onTable={setTable}
+            picture="PNG"
+            onPicture={exportPng}
+            onCsv={exportCsv}
+            isEmpty={isEmpty}
+          />
         </div>
       </figcaption>
       <div className="min-w-0 px-2 pb-2 sm:px-3" style={{ minHeight: height + 8 }}>

@@ -168,6 +168,7 @@ class FusedAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the shape [B, H, T, D] of the output and save what the kernel saves."""
         out = torch.empty_like(query)  # the kernels keep the layout of the queries
         ctx.save_for_backward(
             query, key, value, out, query.new_empty(query.shape[:3], dtype=torch.float32), mask
@@ -176,6 +177,7 @@ class FusedAttention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:
+        """Refuse: nothing was computed."""
         raise NotImplementedError("It stands for its forward pass alone.")
 
 
