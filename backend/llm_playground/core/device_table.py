@@ -7,19 +7,18 @@ The table that comes with the program is ``devices.json`` beside this module; a 
 from __future__ import annotations
 
 import datetime
-import json
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from llm_playground.core.config import StageConfig, parse_config
+from llm_playground.core.config import StageConfig
 from llm_playground.core.devices import device_info
 from llm_playground.core.errors import NotFoundError
-from llm_playground.core.files import read_json, write_text_atomic
+from llm_playground.core.tables import PastDate, TableFile
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,16 +45,9 @@ class Device(StageConfig):
     bandwidth: Rate = Field(description="Bytes per second between memory and processor.")
     watts: float | None = Field(None, gt=0, le=1e6, description="Power at full load.")
     price_per_hour: float | None = Field(None, ge=0, le=1e6, description="What an hour costs to rent.")
-    as_of: datetime.date = Field(description="The day for which these figures were right.")
+    as_of: PastDate = Field(description="The day for which these figures were right.")
     source: str = Field(min_length=1, max_length=500, description="Where the figures are from.")
     note: str = Field("", max_length=1000, description="Anything else to know.")
-
-    @field_validator("as_of")
-    @classmethod
-    def _not_in_the_future(cls, value: datetime.date) -> datetime.date:
-        if value > datetime.date.today() + datetime.timedelta(days=1):
-            raise ValueError(f"{value} lies in the future")
-        return value
 
     @model_validator(mode="after")
     def _has_float32(self) -> Self:
@@ -111,6 +103,9 @@ class DeviceTable(StageConfig):
         )
 
 
+_FILE = TableFile(DeviceTable, SHIPPED)
+
+
 def load_devices(workspace: Workspace | None = None) -> DeviceTable:
     """Return the workspace's own device table, else the one that comes with the program.
 
@@ -118,36 +113,23 @@ def load_devices(workspace: Workspace | None = None) -> DeviceTable:
         StorageError: the file is not JSON.
         ConfigError: an entry is wrong; all problems are listed.
     """
-    own = workspace.root / DEVICES_FILE if workspace is not None else None
-    if own is not None and own.is_file():
-        return parse_config(DeviceTable, read_json(own), str(own))
-    return _shipped()
+    own = workspace is not None and (workspace.root / DEVICES_FILE).is_file()
+    return _FILE.load(workspace) if own else _shipped()
 
 
 @lru_cache(maxsize=1)
 def _shipped() -> DeviceTable:
-    return parse_config(DeviceTable, read_json(SHIPPED), str(SHIPPED))
+    return _FILE.load()
 
 
 def save_devices(workspace: Workspace, table: DeviceTable | Mapping[str, Any]) -> DeviceTable:
-    """Check a device table and make it the workspace's own; returns it.
-
-    Raises:
-        ConfigError: an entry is wrong; all problems are listed, and nothing is written.
-        StorageError: the workspace cannot be written.
-    """
-    values = table.model_dump() if isinstance(table, DeviceTable) else table
-    checked = parse_config(DeviceTable, values, DEVICES_FILE)
-    workspace.ensure()
-    text = json.dumps(checked.model_dump(mode="json"), indent=2, ensure_ascii=False)
-    write_text_atomic(workspace.root / DEVICES_FILE, text + "\n")
-    return checked
+    """Check a device table and make it the workspace's own; see :meth:`TableFile.save`."""
+    return _FILE.save(workspace, table)
 
 
 def reset_devices(workspace: Workspace) -> DeviceTable:
     """Forget the workspace's own device table; returns the one that comes with the program."""
-    (workspace.root / DEVICES_FILE).unlink(missing_ok=True)
-    return load_devices(workspace)
+    return _FILE.reset(workspace)
 
 
 @lru_cache(maxsize=1)

@@ -15,19 +15,17 @@ stands in its place once it is saved.
 
 from __future__ import annotations
 
-import datetime
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from llm_playground.core.config import StageConfig, parse_config
+from llm_playground.core.config import StageConfig
 from llm_playground.core.errors import InputError, NotFoundError
-from llm_playground.core.files import read_json, write_text_atomic
+from llm_playground.core.tables import PastDate, TableFile
 from llm_playground.tokenization.base import Tokenizer
 from llm_playground.tokenization.pipeline import strict_utf8
 
@@ -69,16 +67,9 @@ class Price(StageConfig):
     tokenizer: str | None = Field(
         None, max_length=200, description="Name of the model's own tokenizer; null: it is not published."
     )
-    as_of: datetime.date = Field(description="The day for which these figures were right.")
+    as_of: PastDate = Field(description="The day for which these figures were right.")
     source: str = Field(min_length=1, max_length=500, description="Where the figures are from.")
     note: str = Field("", max_length=1000, description="Anything else to know.")
-
-    @field_validator("as_of")
-    @classmethod
-    def _not_in_the_future(cls, value: datetime.date) -> datetime.date:
-        if value > datetime.date.today() + datetime.timedelta(days=1):
-            raise ValueError(f"{value} lies in the future")
-        return value
 
 
 class PriceTable(StageConfig):
@@ -176,6 +167,9 @@ class CostEstimate:
         return asdict(self)
 
 
+_FILE = TableFile(PriceTable, SHIPPED)
+
+
 def load_prices(workspace: Workspace | None = None) -> PriceTable:
     """Return the workspace's own price table, else the one that comes with the program.
 
@@ -183,29 +177,17 @@ def load_prices(workspace: Workspace | None = None) -> PriceTable:
         StorageError: the file is not JSON.
         ConfigError: an entry is wrong; all problems are listed.
     """
-    own = workspace.root / PRICES_FILE if workspace is not None else None
-    file = own if own is not None and own.is_file() else SHIPPED
-    return parse_prices(read_json(file), str(file))
+    return _FILE.load(workspace)
 
 
 def save_prices(workspace: Workspace, table: PriceTable | Mapping[str, Any]) -> PriceTable:
-    """Check a price table and make it the workspace's own; returns it.
-
-    Raises:
-        ConfigError: an entry is wrong; all problems are listed, and nothing is written.
-        StorageError: the workspace cannot be written.
-    """
-    checked = parse_prices(table.model_dump() if isinstance(table, PriceTable) else table, PRICES_FILE)
-    workspace.ensure()
-    text = json.dumps(checked.model_dump(mode="json"), indent=2, ensure_ascii=False)
-    write_text_atomic(workspace.root / PRICES_FILE, text + "\n")
-    return checked
+    """Check a price table and make it the workspace's own; see :meth:`TableFile.save`."""
+    return _FILE.save(workspace, table)
 
 
 def reset_prices(workspace: Workspace) -> PriceTable:
     """Forget the workspace's own price table; returns the one that comes with the program."""
-    (workspace.root / PRICES_FILE).unlink(missing_ok=True)
-    return load_prices(workspace)
+    return _FILE.reset(workspace)
 
 
 def parse_prices(values: Any, source: str = "") -> PriceTable:
@@ -214,7 +196,7 @@ def parse_prices(values: Any, source: str = "") -> PriceTable:
     Raises:
         ConfigError: an entry is wrong; all problems are listed.
     """
-    return parse_config(PriceTable, values, source)
+    return _FILE.parse(values, source)
 
 
 def count_tokens(

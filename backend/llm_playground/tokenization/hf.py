@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from llm_playground.core.errors import InputError, NotFoundError, StorageError
 from llm_playground.core.files import read_json, write_json_atomic, write_text_atomic
+from llm_playground.core.hub import hub_errors
 from llm_playground.tokenization.alphabet import from_name
 from llm_playground.tokenization.base import Special, TokenSpan
 from llm_playground.tokenization.splitting import SURROGATE
@@ -142,14 +143,7 @@ class HFTokenizer:
             NotFoundError: the Hub has no such tokenizer, or is out of reach and the cache does not have it.
         """
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import (
-            EntryNotFoundError,
-            GatedRepoError,
-            HFValidationError,
-            LocalEntryNotFoundError,
-            RepositoryNotFoundError,
-            RevisionNotFoundError,
-        )
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
         name = name.removeprefix("hub:")
 
@@ -164,23 +158,8 @@ class HFTokenizer:
             except EntryNotFoundError:
                 return None
 
-        try:
+        with hub_errors("tokenizer", name):
             file = next((found for file in (TOKENIZER_FILE, *MODEL_FILES) if (found := fetch(file))), None)
-        except LocalEntryNotFoundError:
-            raise NotFoundError(
-                f"The tokenizer {name} is not in the cache, and the Hugging Face Hub cannot be reached.",
-                hint="Load it once with a network, or give a folder.",
-            ) from None
-        except GatedRepoError:
-            raise NotFoundError(
-                f"{name} asks for an agreement on its page at the Hub.", hint="Log in with `hf auth login`."
-            ) from None
-        except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
-            raise NotFoundError(f"The Hugging Face Hub has no {name}, or it is private.") from None
-        except OSError as error:
-            raise NotFoundError(
-                f"{name} could not be loaded from the Hugging Face Hub: {error}."[:300]
-            ) from None
         if file is None:
             raise NotFoundError(f"{name} has no {TOKENIZER_FILE} and no SentencePiece model on the Hub.")
         for extra in (CONFIG_FILE, SPECIAL_MAP_FILE, TEMPLATE_FILE):

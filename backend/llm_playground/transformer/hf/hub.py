@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from llm_playground.core.errors import InputError, NotFoundError
+from llm_playground.core.hub import hub_errors, out_of_reach
 from llm_playground.transformer.hf.config_file import CONFIG_FILE
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -63,11 +64,6 @@ def find_folder(source: str | Path, revision: str | None = None) -> Path:
     )
 
 
-def _is_hub_name(source: str) -> bool:
-    """Say whether a name without a folder means the Hub: ``hub:...``, or ``ORG/NAME``."""
-    return source.startswith("hub:") or (source.count("/") == 1 and bool(_HUB_NAME.fullmatch(source)))
-
-
 def fetch(name: str, revision: str | None = None) -> Path:
     """Return the folder of a model of the Hub, from the cache where it is there already.
 
@@ -75,13 +71,7 @@ def fetch(name: str, revision: str | None = None) -> Path:
         NotFoundError: the Hub has no such model, or is out of reach and the cache does not have it.
     """
     from huggingface_hub import constants, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     if not _HUB_NAME.fullmatch(name):
         raise NotFoundError(f"{name!r} is not a name of the Hugging Face Hub.", hint="Such as hub:ORG/NAME.")
@@ -92,26 +82,12 @@ def fetch(name: str, revision: str | None = None) -> Path:
         )
         if _is_whole(folder):
             return folder
-    out_of_reach = NotFoundError(
-        f"The model {name} is not in the cache, and the Hugging Face Hub cannot be reached.",
-        hint="Load it once with a network, or give a folder.",
-    )
-    try:
+    with hub_errors("model", name):
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=[*WANTED]))
-    except LocalEntryNotFoundError:
-        raise out_of_reach from None
-    except GatedRepoError:
-        raise NotFoundError(
-            f"{name} asks for an agreement on its page at the Hub.", hint="Log in with `hf auth login`."
-        ) from None
-    except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
-        raise NotFoundError(f"The Hugging Face Hub has no {name}, or it is private.") from None
-    except OSError as error:
-        raise NotFoundError(f"{name} could not be loaded from the Hugging Face Hub: {error}."[:300]) from None
     if _is_whole(folder):
         return folder
     if constants.HF_HUB_OFFLINE:  # then what little the cache has is returned
-        raise out_of_reach
+        raise out_of_reach("model", name)
     raise NotFoundError(f"{name} has no {CONFIG_FILE} with safetensors on the Hub.", hint=CONVERT)
 
 
