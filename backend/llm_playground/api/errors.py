@@ -92,6 +92,10 @@ def install_error_handlers(app: FastAPI) -> None:
         status = 400 if request.url.path.startswith("/v1/") else 422
         return _answer(request, status, f"The request is wrong: {'; '.join(parts)}.", None, field, problems)
 
+    @app.exception_handler(BodyTooLarge)
+    async def too_large(request: Request, error: BodyTooLarge) -> Response:
+        return _answer(request, 413, str(error))
+
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         if isinstance(error.__cause__, BodyTooLarge):

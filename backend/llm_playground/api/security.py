@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from llm_playground.api.settings import Settings
 
 COOKIE = "llmp_token"
+UPLOAD_PATH = "/api/v1/data/upload"
+"""The one address whose body is a file, and may be as long as one."""
 HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
@@ -35,7 +37,7 @@ class Guard:
 
     Args:
         app: the application behind it.
-        settings: hosts, origins, token and the body's limit.
+        settings: hosts, origins, token and the bodies' limits.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
@@ -65,20 +67,22 @@ class Guard:
                 message = {**message, "headers": [*message["headers"], *HEADERS]}
             await send(message)
 
-        received = 0
+        received, limit = 0, self._limit(scope)
 
         async def guarded_receive() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.settings.max_body_bytes:
-                raise BodyTooLarge(self._too_large())
+            if received > limit:
+                raise BodyTooLarge(_too_large(limit))
             return message
 
         await self.app(scope, guarded_receive, guarded_send)
 
-    def _too_large(self) -> str:
-        return f"The request is longer than the allowed {self.settings.max_body_bytes:,} bytes."
+    def _limit(self, scope: Scope) -> int:
+        """Return the most bytes that a request's body may have."""
+        settings = self.settings
+        return settings.max_upload_bytes if scope["path"] == UPLOAD_PATH else settings.max_body_bytes
 
     def _problem(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str, str | None] | None:
         settings = self.settings
@@ -107,8 +111,9 @@ class Guard:
                 "Open the address with ?token=... as printed at the server's start, or send it as a bearer.",
             )
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > settings.max_body_bytes:
-            return 413, self._too_large(), None
+        limit = self._limit(scope)
+        if length.isdecimal() and int(length) > limit:
+            return 413, _too_large(limit), None
         return None
 
     def _has_token(self, scope: Scope, headers: dict[str, str]) -> bool:
@@ -155,6 +160,10 @@ class Guard:
             }
         )
         await send({"type": "http.response.body", "body": b""})
+
+
+def _too_large(limit: int) -> str:
+    return f"The request is longer than the allowed {limit:,} bytes."
 
 
 def _is_netloc(text: str) -> bool:

@@ -7,12 +7,30 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from llm_playground.core.errors import ConfigError
+
 _PACKAGE = Path(__file__).resolve().parent.parent
+_MAX_UPLOAD_BYTES = 2_000_000_000
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def _names(variable: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in os.environ.get(variable, "").split(",") if name.strip())
+
+
+def _upload_limit() -> int:
+    """Return ``LLMP_MAX_UPLOAD_BYTES``, 2 GB where it is not given.
+
+    Raises:
+        ConfigError: it is no number of bytes.
+    """
+    text = os.environ.get("LLMP_MAX_UPLOAD_BYTES", "").strip() or str(_MAX_UPLOAD_BYTES)
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(
+            f"LLMP_MAX_UPLOAD_BYTES: {text[:60]!r} is no number of bytes.",
+            hint="Use a whole number such as 2000000000.",
+        )
+    return int(text)
 
 
 def web_folder() -> Path | None:
@@ -34,6 +52,7 @@ class Settings:
         allowed_origins: further web origins that may call (``LLMP_ALLOWED_ORIGINS``).
         web: folder of the built web app, or None.
         max_body_bytes: longest request body.
+        max_upload_bytes: longest file that is uploaded (``LLMP_MAX_UPLOAD_BYTES``).
     """
 
     host: str = "127.0.0.1"
@@ -43,6 +62,7 @@ class Settings:
     allowed_origins: tuple[str, ...] = field(default_factory=lambda: _names("LLMP_ALLOWED_ORIGINS"))
     web: Path | None = field(default_factory=web_folder)
     max_body_bytes: int = 2_000_000
+    max_upload_bytes: int = field(default_factory=_upload_limit)
 
     @property
     def is_loopback(self) -> bool:

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "DataPrepareConfig": "prepare",
         "Document": "documents",
+        "Provenance": "provenance",
         "TokenLoader": "loader",
         "TokenizeConfig": "shards",
         "epoch_order": "loader",

@@ -86,12 +86,30 @@ def read_documents(folder: Path) -> Iterator[Document]:
     """
     import pyarrow.parquet
 
+    for batch in pyarrow.parquet.ParquetFile(_documents_file(folder)).iter_batches(
+        _GROUP, columns=["id", "text", "source"]
+    ):
+        for row in batch.to_pylist():
+            yield Document(**row)
+
+
+def document_ids(folder: Path) -> Iterator[str]:
+    """Yield the ids of a data set's documents in order, without their texts.
+
+    Raises:
+        InputError: the folder has none.
+    """
+    import pyarrow.parquet
+
+    for batch in pyarrow.parquet.ParquetFile(_documents_file(folder)).iter_batches(65_536, columns=["id"]):
+        yield from batch.column(0).to_pylist()
+
+
+def _documents_file(folder: Path) -> Path:
     path = folder / DOCUMENTS_FILE
     if not path.is_file():
         raise InputError(f"The data set {folder.name} has no {DOCUMENTS_FILE}.", field="dataset")
-    for batch in pyarrow.parquet.ParquetFile(path).iter_batches(_GROUP, columns=["id", "text", "source"]):
-        for row in batch.to_pylist():
-            yield Document(**row)
+    return path
 
 
 def count_documents(folder: Path) -> int:

@@ -59,7 +59,6 @@ class TokenLoader:
         if not path.is_file() or path.stat().st_size != entry["tokens"] * dtype.itemsize:
             raise StorageError(f"The shard {path} does not have the size that its index.json tells.")
         self.tokens = numpy.memmap(path, dtype=dtype, mode="r")
-        self._offsets: NDArray[numpy.int64] | None = None
         # One window is given up to the shift, so that every epoch has the same number of samples.
         spare = context_length if shuffle else 0
         self.samples_per_epoch = (entry["tokens"] - 1 - spare) // context_length
@@ -105,13 +104,3 @@ class TokenLoader:
         rows = [self.start_of(cursor + row) for row in range(size)]
         windows = numpy.stack([self.tokens[start : start + length + 1] for start in rows]).astype(numpy.int64)
         return windows[:, :-1], windows[:, 1:]
-
-    def documents_of(self, cursor: int) -> list[str]:
-        """Return the ids of the documents that a sample touches."""
-        if self._offsets is None:
-            self._offsets = numpy.load(self.folder / f"{self.split}.offsets.npy", allow_pickle=False)
-        start = self.start_of(cursor)
-        first = int(numpy.searchsorted(self._offsets, start, side="right")) - 1
-        last = int(numpy.searchsorted(self._offsets, start + self.context_length, side="left"))
-        names: list[str] = read_json(self.folder / f"{self.split}.ids.json")
-        return names[first:last]

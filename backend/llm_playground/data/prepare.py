@@ -25,6 +25,10 @@ class DataPrepareConfig(StageConfig):
         "tinyworld", description="Where the text comes from."
     )
     path: str | None = Field(None, description="File or folder, for text and jsonl.")
+    split: Literal["auto", "files", "parts"] = Field(
+        "auto",
+        description="Documents of text: whole files, or parts of them; auto cuts fewer than 50 files.",
+    )
     text_field: str = Field("text", min_length=1, description="Field that holds the text, for jsonl.")
     documents: int = Field(20_000, ge=50, le=10_000_000, description="Stories to write, for tinyworld.")
     conversations: int | None = Field(None, ge=20, le=10_000_000, description="Dialogues, for tinyworld.")
@@ -80,7 +84,7 @@ def run(config: DataPrepareConfig, context: Context) -> Artifact:
             found = {
                 "python-docs": sources.python_documents,
                 "python-code": sources.python_sources,
-                "text": lambda: sources.text_documents(path),
+                "text": lambda: sources.text_documents(path, config.split),
                 "jsonl": lambda: sources.jsonl_documents(path, config.text_field),
             }[config.source]()
             summary = dict(write_documents(draft.path, found, report))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -33,7 +34,12 @@ class TokenizeConfig(StageConfig):
 
     dataset: str = Field(min_length=1, description="Id of the data set.")
     tokenizer: str = Field(min_length=1, description="Id of the tokenizer.")
-    validation_fraction: float = Field(0.02, gt=0, lt=0.5, description="Share of documents kept aside.")
+    validation_fraction: float = Field(
+        0.02, gt=0, lt=0.5, description="Share of documents kept aside; one document at least."
+    )
+    validation: Literal["documents", "tail"] = Field(
+        "documents", description="What is kept aside: documents by chance, or the end of the text."
+    )
     dtype: str = Field("auto", description="Type of an id: auto, uint16 or uint32.")
     name: str = Field("tokens", description="Name of the result.")
 
@@ -62,8 +68,49 @@ def choose_dtype(vocab_size: int, asked: str = "auto") -> str:
 
 def split_of(document_id: str, validation_fraction: float) -> str:
     """Say which split a document belongs to, from a hash of its id alone."""
-    value = int.from_bytes(hashlib.sha256(document_id.encode()).digest()[:8], "big") / 2**64
-    return "val" if value < validation_fraction else "train"
+    return "val" if _place(document_id) < validation_fraction else "train"
+
+
+def _place(document_id: str) -> float:
+    """Return a number in [0, 1) from a hash of the id."""
+    return int.from_bytes(hashlib.sha256(document_id.encode()).digest()[:8], "big") / 2**64
+
+
+def find_odd_one(document_ids: Iterable[str], validation_fraction: float) -> tuple[str | None, str]:
+    """Return (id, split) of the document that leaves its split because the other would have none.
+
+    A small data set may have no document below the fraction: the lowest of at least two is held out then. If
+    all are below it, the highest is trained on. The id is None where both splits have documents anyway.
+    """
+    low, high = (2.0, ""), (-1.0, "")
+    for document_id in document_ids:
+        place = (_place(document_id), document_id)
+        low, high = min(low, place), max(high, place)
+    if low[1] == high[1] or low[0] < validation_fraction <= high[0]:
+        return None, ""
+    return (low[1], "val") if low[0] >= validation_fraction else (high[1], "train")
+
+
+def _by_documents(dataset: Path, fraction: float) -> Iterator[tuple[str, str, str]]:
+    """Yield (split, document's id, text), whole documents."""
+    from llm_playground.data.documents import document_ids, read_documents
+
+    odd, its_split = find_odd_one(document_ids(dataset), fraction)
+    for document in read_documents(dataset):
+        split = its_split if document.id == odd else split_of(document.id, fraction)
+        yield split, document.id, document.text
+
+
+def _by_tail(dataset: Path, fraction: float) -> Iterator[tuple[str, str, str]]:
+    """Yield (split, document's id, text): the last ``fraction`` of all characters is for validation."""
+    from llm_playground.data.documents import read_documents
+
+    left = int(sum(len(document.text) for document in read_documents(dataset)) * (1 - fraction))
+    for document in read_documents(dataset):
+        for split, text in (("train", document.text[:left]), ("val", document.text[left:])):
+            if text:
+                yield split, document.id, text
+        left = max(0, left - len(document.text))
 
 
 def write_shards(
@@ -73,35 +120,41 @@ def write_shards(
     validation_fraction: float,
     dtype: str,
     context: Context | None = None,
+    validation: str = "documents",
 ) -> dict[str, Any]:
     """Encode every document into the shards below ``folder``; return the index.
 
+    Args:
+        validation: ``documents``: kept aside by a hash of their ids; ``tail``: the last share of all
+            characters, for which the document at the border is divided.
+
     Raises:
-        InputError: the tokenizer has no end-of-text token, or one split would be empty.
+        InputError: the tokenizer has no end-of-text token, or there is only one document.
     """
     import numpy
 
-    from llm_playground.data.documents import count_documents, read_documents
+    from llm_playground.data.documents import count_documents
 
     end = tokenizer.eos_id
     if end is None:
         raise InputError("The tokenizer has no <|endoftext|> token to part documents.", field="tokenizer")
     total = count_documents(dataset)
+    parts = _by_tail if validation == "tail" else _by_documents
     lists: dict[str, dict[str, Any]] = {
         split: {"offsets": [0], "ids": [], "bytes": 0, "tokens": 0, "hash": hashlib.sha256()}
         for split in SPLITS
     }
     files = {split: (folder / f"{split}.bin").open("wb") for split in SPLITS}
     try:
-        for number, document in enumerate(read_documents(dataset)):
-            entry = lists[split_of(document.id, validation_fraction)]
-            data = numpy.array([end, *tokenizer.encode_ordinary(document.text)], dtype=dtype).tobytes()
-            files[split_of(document.id, validation_fraction)].write(data)
+        for number, (split, document_id, text) in enumerate(parts(dataset, validation_fraction)):
+            entry = lists[split]
+            data = numpy.array([end, *tokenizer.encode_ordinary(text)], dtype=dtype).tobytes()
+            files[split].write(data)
             entry["hash"].update(data)
             entry["tokens"] += len(data) // numpy.dtype(dtype).itemsize
             entry["offsets"].append(entry["tokens"])
-            entry["ids"].append(document.id)
-            entry["bytes"] += len(document.text.encode())
+            entry["ids"].append(document_id)
+            entry["bytes"] += len(text.encode())
             if context is not None and number % 500 == 0:
                 if context.should_stop():
                     raise StopRequested
@@ -112,9 +165,9 @@ def write_shards(
     for split in SPLITS:
         if not lists[split]["ids"]:
             raise InputError(
-                f"The data set is too small: the {split} split got none of its {total} documents.",
-                hint="Add documents, or change validation_fraction.",
-                field="validation_fraction",
+                "The data set is too small: it has one document, and of two at least one is held out.",
+                hint="Add documents, or prepare the text with split parts, or hold out its tail.",
+                field="dataset",
             )
         numpy.save(folder / f"{split}.offsets.npy", numpy.array(lists[split]["offsets"], dtype=numpy.int64))
         write_json_atomic(folder / f"{split}.ids.json", lists[split]["ids"])
@@ -133,8 +186,8 @@ def write_shards(
             for split, entry in lists.items()
         },
     }
-    text = repr((index["tokenizer_fingerprint"], [lists[split]["hash"].hexdigest() for split in SPLITS]))
-    index["fingerprint"] = hashlib.sha256(text.encode()).hexdigest()
+    whole = repr((index["tokenizer_fingerprint"], [lists[split]["hash"].hexdigest() for split in SPLITS]))
+    index["fingerprint"] = hashlib.sha256(whole.encode()).hexdigest()
     write_json_atomic(folder / "index.json", index)
     return index
 
@@ -161,7 +214,15 @@ def run(config: TokenizeConfig, context: Context) -> Artifact:
         card=dict(dataset.card),
         run_id=context.run_id,
     ) as draft:
-        index = write_shards(draft.path, dataset.path, tokenizer, config.validation_fraction, dtype, context)
+        index = write_shards(
+            draft.path,
+            dataset.path,
+            tokenizer,
+            config.validation_fraction,
+            dtype,
+            context,
+            config.validation,
+        )
         tokenizer.save(draft.path)
         train, val = index["splits"]["train"], index["splits"]["val"]
         draft.summary = {

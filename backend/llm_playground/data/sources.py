@@ -13,6 +13,13 @@ from pathlib import Path
 from llm_playground.core.errors import InputError
 from llm_playground.data.documents import Document
 
+_WHOLE_FILES = 50  # so many files are documents enough; fewer are cut, that some can be held out
+_PARTS = 100  # into which all the text is cut, about
+_PART_BYTES = (2**11, 2**16)  # least and most of a part
+_LEAST_CUT = 256  # bytes below which a file is never cut
+# Where a text may be cut, the best places first; none of these bytes can be inside a character of UTF-8.
+_SEAMS = ((b"\n\n", b"\n\r\n"), (b"\n",), (b" ",))
+
 
 def find_files(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """Return the file itself, or all files below a folder with one of the suffixes, sorted.
@@ -39,33 +46,95 @@ def read_text(path: Path) -> str:
     data = path.read_bytes()
     if not data.strip():
         raise InputError(f"The file {path} is empty.", field="path")
+    return _decoded(data, path, 0).removeprefix("\ufeff")
+
+
+def _decoded(data: bytes, path: Path, offset: int) -> str:
+    """Decode bytes that begin at ``offset`` of a file; a byte that is not UTF-8 is named by its place."""
     try:
-        return data.decode("utf-8").removeprefix("\ufeff")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"The file {path} is not UTF-8 text: byte {error.start} is 0x{data[error.start]:02x}.",
+            f"The file {path} is not UTF-8 text: byte {offset + error.start} is 0x{data[error.start]:02x}.",
             hint="Save it as UTF-8 and try again.",
             field="path",
         ) from None
 
 
-def text_documents(path: Path) -> Iterator[Document]:
-    """Yield one document for each ``.txt`` or ``.md`` file."""
-    for file in find_files(path, (".txt", ".md")):
-        yield Document(_place(file, path), read_text(file), "text")
+def text_documents(path: Path, split: str = "files") -> Iterator[Document]:
+    """Yield the documents of ``.txt`` and ``.md`` files.
+
+    Args:
+        path: a file, or a folder of them.
+        split: ``files``: each is one document; ``parts``: each is cut at blank lines, into about a hundred
+            parts for all the text, of 2 KiB to 64 KiB; ``auto``: parts if there are fewer than 50 files. A
+            part ends at the blank line nearest to where it should, else at a line's end, else at a space.
+
+    Raises:
+        InputError: a file is empty or not UTF-8.
+    """
+    files = find_files(path, (".txt", ".md"))
+    if split == "files" or (split == "auto" and len(files) >= _WHOLE_FILES):
+        for file in files:
+            yield Document(_place(file, path), read_text(file), "text")
+        return
+    sizes = [file.stat().st_size for file in files]
+    least, most = _PART_BYTES
+    usual = min(most, max(least, sum(sizes) // _PARTS))
+    for file, size in zip(files, sizes, strict=True):
+        count = max(round(size / usual), 1 if size < _LEAST_CUT else 2)
+        for number, text in enumerate(_parts(file, -(-size // count) or 1), 1):
+            yield Document(f"{_place(file, path)}#{number}", text, "text")
+
+
+def _parts(file: Path, size: int) -> Iterator[str]:
+    """Yield a text in parts of about ``size`` bytes, which joined are all of it; at no time is more read."""
+    offset, blank, ended, rest = 0, True, False, b""
+    with file.open("rb") as stream:
+        while not ended or rest:
+            while not ended and len(rest) < 2 * size:
+                read = stream.read(2 * size)
+                ended = not read
+                rest += read
+            cut = len(rest) if ended and 2 * len(rest) <= 3 * size else _seam(rest, size)
+            text = _decoded(rest[:cut], file, offset)
+            blank = blank and not text.strip()
+            if text:
+                yield text.removeprefix("\ufeff") if offset == 0 else text
+            offset, rest = offset + cut, rest[cut:]
+    if blank:
+        raise InputError(f"The file {file} is empty.", field="path")
+
+
+def _seam(data: bytes, size: int) -> int:
+    """Return where to cut: at the best seam that is nearest to ``size``, at most half of it away."""
+    low, high = size // 2, size + size // 2
+    for seams in _SEAMS:
+        found = []
+        for seam in seams:
+            for place in (data.rfind(seam, low, size), data.find(seam, size, high)):
+                if place >= 0:
+                    found.append(place + len(seam))
+        if found:
+            return min(found, key=lambda place: abs(place - size))
+    while size > 1 and len(data) > size and data[size] & 0xC0 == 0x80:  # within a character
+        size -= 1
+    return size
 
 
 def jsonl_documents(path: Path, field: str) -> Iterator[Document]:
     """Yield one document for each line of ``.jsonl`` files.
 
     Raises:
-        InputError: naming the file and line that is not JSON or lacks the field.
+        InputError: a file is empty; or naming the file and line that is not JSON or lacks the field.
     """
     for file in find_files(path, (".jsonl", ".ndjson")):
         name = _place(file, path)
-        for number, line in enumerate(read_text(file).split("\n"), 1):  # a string may hold U+2028
+        blank = True
+        for number, line in _lines(file):
             if not line.strip():
                 continue
+            blank = False
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
@@ -83,6 +152,18 @@ def jsonl_documents(path: Path, field: str) -> Iterator[Document]:
                     f"{file} line {number} holds a lone surrogate (half a character).", field="path"
                 )
             yield Document(f"{name}:{number}", text, name)
+        if blank:
+            raise InputError(f"The file {file} is empty.", field="path")
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number, line) of a file; only line feeds part lines, for a text may hold U+2028."""
+    offset = 0
+    with file.open("rb") as stream:
+        for number, data in enumerate(stream, 1):
+            line = _decoded(data, file, offset).removesuffix("\n")
+            offset += len(data)
+            yield number, line.removeprefix("\ufeff") if number == 1 else line
 
 
 def _place(file: Path, root: Path) -> str:

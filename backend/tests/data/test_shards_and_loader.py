@@ -94,12 +94,26 @@ def test_the_largest_id_of_the_type_is_stored_whole(tmp_path: Path) -> None:
     assert numpy.fromfile(tmp_path / "train.bin", dtype="uint16").tolist() == [0, last, 1, last]
 
 
-def test_a_split_without_documents_is_refused(tmp_path: Path) -> None:
+def test_a_small_data_set_still_holds_one_document_out(tmp_path: Path) -> None:
+    documents = [Document(f"d{n}", f"text {n}") for n in range(3)]
+    places = {
+        item.id: next(n for n in range(1000) if split_of(item.id, n / 1000) == "val") for item in documents
+    }
+    index = shards(tmp_path / "low", documents, share=1e-9)
+    assert [index["splits"][split]["documents"] for split in ("train", "val")] == [2, 1]
+    held = json.loads((tmp_path / "low" / "val.ids.json").read_text())
+    assert held == [min(places, key=lambda name: places[name])]
+    shards(tmp_path / "high", documents, share=1 - 1e-9)
+    trained = json.loads((tmp_path / "high" / "train.ids.json").read_text())
+    assert trained == [max(places, key=lambda name: places[name])]
+
+
+def test_one_document_cannot_be_split(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        shards(tmp_path, [Document(f"d{n}", "text") for n in range(3)], share=1e-9)
+        shards(tmp_path, [Document("d", "text")])
     assert str(caught.value) == (
-        "The data set is too small: the val split got none of its 3 documents. "
-        "Add documents, or change validation_fraction."
+        "The data set is too small: it has one document, and of two at least one is held out. "
+        "Add documents, or prepare the text with split parts, or hold out its tail."
     )
 
 
@@ -205,22 +219,6 @@ def test_validation_is_in_order_and_without_shift(counting: Path) -> None:
     assert loader.bytes_per_token == 2.5
 
 
-@given(cursor=st.integers(0, 200), length=st.integers(1, 50), shuffle=st.booleans())
-def test_a_sample_knows_its_documents(cursor: int, length: int, shuffle: bool, counting: Path) -> None:
-    loader = TokenLoader(counting, "train", length, 1, shuffle=shuffle)
-    inputs, _ = loader.batch(cursor, 1)
-    documents = dict.fromkeys(f"doc {token // 10}" for token in inputs[0].tolist())
-    assert loader.documents_of(cursor) == list(documents)
-
-
-def test_documents_keep_their_names_whatever_is_in_them(tmp_path: Path) -> None:
-    documents = numbered(["some words of a text"] * 12)
-    shards(tmp_path, documents)
-    loader = TokenLoader(tmp_path, "train", 8, shuffle=False)
-    names = [name for cursor in range(loader.samples_per_epoch) for name in loader.documents_of(cursor)]
-    assert set(names) <= {document.id for document in documents} and any("\u2028" in name for name in names)
-
-
 def test_too_long_a_context_is_refused(counting: Path) -> None:
     assert TokenLoader(counting, "train", 499).samples_per_epoch == 1
     with pytest.raises(InputError) as caught:
@@ -256,3 +254,22 @@ def test_a_flipped_byte_and_a_cut_shard_are_noticed(road, tmp_path: Path) -> Non
 def test_documents_are_read_in_order(road) -> None:
     first = next(read_documents(road.dataset.path))
     assert first.id == "story-0000000" and first.source == "tinyworld"
+
+
+def test_the_tail_of_a_text_can_be_held_out(tmp_path: Path) -> None:
+    documents = [Document("a", "some words"), Document("b", "of a text, älso"), Document("c", "more")]
+    text = "".join(document.text for document in documents)
+    for fraction in (0.1, 0.3, 0.4999):
+        folder = tmp_path / str(fraction)
+        folder.mkdir()
+        write_documents(folder, documents)
+        index = write_shards(folder, folder, TOKENIZER, fraction, "uint16", validation="tail")
+        read = {}
+        for split in ("train", "val"):
+            stream = numpy.fromfile(folder / f"{split}.bin", dtype=index["dtype"]).tolist()
+            read[split] = TOKENIZER.decode([token for token in stream if token != TOKENIZER.eos_id])
+            assert index["splits"][split]["bytes"] == len(read[split].encode())
+        assert read["train"] + read["val"] == text
+        assert len(read["train"]) == int(len(text) * (1 - fraction))
+    ids = [json.loads((tmp_path / "0.3" / f"{split}.ids.json").read_text()) for split in ("train", "val")]
+    assert ids == [["a", "b"], ["b", "c"]]  # the border goes through b

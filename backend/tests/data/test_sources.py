@@ -153,6 +153,49 @@ def test_text_becomes_a_data_set(stage_context: NullContext, tmp_path: Path) -> 
     assert stage_context.summary == artifact.summary and stage_context.updates[-1]["done"] == 1
 
 
+@given(
+    text=st.text(st.sampled_from("ab é漢\n\r"), min_size=1).filter(str.strip),
+    copies=st.integers(1, 400),
+)
+def test_parts_of_a_text_are_all_of_it(text: str, copies: int, tmp_path_factory) -> None:
+    file = tmp_path_factory.mktemp("parts") / "x.txt"
+    whole = text * copies
+    file.write_text(whole, encoding="utf-8", newline="")
+    size = len(whole.encode())
+    parts = [document.text for document in text_documents(file, "parts")]
+    assert "".join(parts) == whole
+    assert len(parts) == 1 if size < 256 else 2 <= len(parts) <= max(3, size // 1024)
+
+
+def test_parts_end_at_blank_lines_where_they_can(tmp_path: Path) -> None:
+    scenes = [f"Scene {n}.\n" + "words of it\n" * 70 + "\n" for n in range(200)]
+    (tmp_path / "play.txt").write_text("".join(scenes))
+    parts = list(text_documents(tmp_path, "auto"))
+    assert [part.id for part in parts[:2]] == ["play.txt#1", "play.txt#2"] and 80 <= len(parts) <= 105
+    assert all(part.text.startswith("Scene") and part.text.endswith("\n\n") for part in parts)
+    sizes = [len(part.text) for part in parts]
+    assert max(sizes) <= 1.5 * sum(sizes) / len(sizes)
+
+
+def test_many_files_stay_whole_and_few_do_not(tmp_path: Path) -> None:
+    for number in range(50):
+        (tmp_path / f"{number}.txt").write_text("a line of words\n" * 40)
+    assert len(list(text_documents(tmp_path, "auto"))) == 50
+    (tmp_path / "0.txt").unlink()
+    assert len(list(text_documents(tmp_path, "auto"))) == 49 * 2
+    assert len(list(text_documents(tmp_path, "files"))) == 49
+
+
+def test_a_broken_byte_deep_in_a_text_that_is_cut_is_named_by_its_place(tmp_path: Path) -> None:
+    for name, line in {"x.txt": b"a line of words\n", "x.jsonl": b'{"text": "a"}\n\n'}.items():
+        good = line * 20_000
+        (tmp_path / name).write_bytes(good + b"\xc3(\n" + good)
+    words = f"byte {20_000 * 16} is 0xc3"
+    assert words in str(refusal(text_documents(tmp_path / "x.txt", "parts")))
+    words = f"byte {20_000 * 15} is 0xc3"
+    assert words in str(refusal(jsonl_documents(tmp_path / "x.jsonl", "text")))
+
+
 def test_a_stop_request_leaves_no_data_set(stage_context: NullContext) -> None:
     stage_context.stop = True
     with pytest.raises(StopRequested):
