@@ -1,7 +1,8 @@
-"""Training throughput of our engine beside a plain PyTorch loop over transformers' model of the same shape.
+"""Training throughput of our engine: beside a plain PyTorch loop over transformers' model, and the Trainer.
 
 Both sides take the same batches through the same sort of step: forward, cross-entropy, backward, clipping to
 norm 1, fused AdamW. Ours is the engine that every stage uses, with its metrics, progress and stop checks.
+For the Trainer see :mod:`benchmarks.trainer`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks import trainer
 from benchmarks.measure import Row, alternate
 from llm_playground.core.protocols import NullContext
 from llm_playground.core.workspace import Workspace
 from llm_playground.training.config import TrainingConfig
 from llm_playground.training.engine import Term, train
 from llm_playground.transformer import ModelConfig, TransformerLM
-from llm_playground.transformer.loss import cross_entropy_sum
 
 STEPS = 12
 SHAPES: dict[str, tuple[ModelConfig, int]] = {
@@ -63,7 +64,9 @@ class Batches:
 
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Term]:
         """Return the summed cross-entropy."""
-        return {"cross_entropy": Term(*cross_entropy_sum(model(batch["inputs"]), batch["targets"]))}
+        return {
+            "cross_entropy": Term(model(batch["inputs"], targets=batch["targets"]), batch["targets"].numel())
+        }
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Return nothing: only training is measured."""
@@ -126,4 +129,4 @@ def measure() -> list[Row]:
                 goal=1.0,
             )
         )
-    return rows
+    return rows + trainer.measure()

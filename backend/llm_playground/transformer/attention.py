@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from llm_playground.transformer.capture import Capture
 from llm_playground.transformer.config import ModelConfig
 from llm_playground.transformer.forward_pass import ForwardPass
+from llm_playground.transformer.fused import fusible, split_and_turn
 from llm_playground.transformer.linear import Linear
 from llm_playground.transformer.masks import Visibility
 from llm_playground.transformer.norms import make_head_norm
-from llm_playground.transformer.rotary import rotate
+from llm_playground.transformer.rotary import Table, rotate
 
 
 class _AttentionBase(nn.Module):
@@ -129,8 +130,24 @@ class Attention(_AttentionBase):
 
     def forward(self, x: Tensor, shared: ForwardPass) -> Tensor:
         """Mix tokens: [B, T, C] -> [B, T, C]; the pass's cache is extended."""
-        capture = shared.capture
-        q, k, v = self.qkv(x).split(self.split, dim=-1)
+        qkv = self.qkv(x)
+        table = None if shared.tables is None else shared.tables[self.window is not None]
+        fused = table is not None and self.q_norm is None and fusible(qkv, *table)
+        if fused and table is not None and shared.capture is None:
+            q, k, v = split_and_turn(qkv, table, (self.heads, self.kv_heads, self.kv_heads))
+        else:
+            q, k, v = self._apart(qkv, table, shared.capture)
+            if fused:  # looked at: laid out as they are otherwise, so that looking changes no rounding
+                q, k, v = q.contiguous(), k.contiguous(), v.contiguous()
+        if shared.cache is not None:
+            k, v = shared.cache.extend(self.index, k, v)  # [B, G, S, D]
+        return self._mix(q, k, v, shared.visibility, self.window, shared.capture)
+
+    def _apart(
+        self, qkv: Tensor, table: Table | None, capture: Capture | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries [B, H, T, D], keys and values [B, G, T, D], normalized, turned and shown."""
+        q, k, v = qkv.split(self.split, dim=-1)
         q = self._split_heads(q, self.heads)  # [B, H, T, D]
         k = self._split_heads(k, self.kv_heads)  # [B, G, T, D]
         v = self._split_heads(v, self.kv_heads)  # [B, G, T, D]
@@ -139,14 +156,11 @@ class Attention(_AttentionBase):
         if capture is not None:
             q, k = capture(f"{self.name}.q", q), capture(f"{self.name}.k", k)
             v = capture(f"{self.name}.v", v)
-        if shared.tables is not None:
-            table = shared.tables[self.window is not None]
+        if table is not None:
             q, k = rotate(q, table), rotate(k, table)
             if capture is not None:
                 q, k = capture(f"{self.name}.q_rotated", q), capture(f"{self.name}.k_rotated", k)
-        if shared.cache is not None:
-            k, v = shared.cache.extend(self.index, k, v)  # [B, G, S, D]
-        return self._mix(q, k, v, shared.visibility, self.window, capture)
+        return q, k, v
 
 
 class CrossAttention(_AttentionBase):

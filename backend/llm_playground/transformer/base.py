@@ -18,6 +18,7 @@ from llm_playground.transformer.config import ModelConfig
 from llm_playground.transformer.feed_forward import MixtureOfExperts, activation_curve
 from llm_playground.transformer.forward_pass import ForwardPass, prepare_pass
 from llm_playground.transformer.linear import Embedding, Linear
+from llm_playground.transformer.loss import cross_entropy_sum, head_cross_entropy_sum
 from llm_playground.transformer.norms import make_norm
 from llm_playground.transformer.positions import Sinusoids, alibi_slopes
 from llm_playground.transformer.rotary import Rotary
@@ -193,6 +194,20 @@ class LanguageModel(nn.Module):
         if cap is not None:
             logits = cap * torch.tanh(logits / cap)
         return logits if capture is None else capture("logits", logits)
+
+    def summed_loss(self, hidden: Tensor, targets: Tensor, capture: Capture | None = None) -> Tensor:
+        """Return the sum of -log p(target) in nats over the targets that are not ``IGNORE``, a scalar.
+
+        Args:
+            hidden: [B, T, C], as :meth:`logits` takes it.
+            targets: [B, T] ids.
+            capture: of the pass; whoever looks at the logits gets them all.
+        """
+        weight = self.embedding.weight if self.head is None else self.head.weight
+        plain = self.head_transform is None and self.head_bias is None and self.config.logit_softcap is None
+        if plain and capture is None:
+            return head_cross_entropy_sum(hidden, weight, targets)
+        return cross_entropy_sum(self.logits(hidden, capture), targets)[0]
 
     @classmethod
     def from_pretrained(

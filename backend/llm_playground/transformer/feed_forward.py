@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from llm_playground.transformer.config import ModelConfig
 from llm_playground.transformer.forward_pass import ForwardPass
+from llm_playground.transformer.fused import swiglu
 from llm_playground.transformer.linear import Linear
 
 
@@ -61,8 +62,12 @@ class FeedForward(nn.Module):
         """Transform each token alone: [B, T, C] -> [B, T, C]; of the pass, only its capture matters."""
         capture = None if shared is None else shared.capture
         if self.gated:
-            gate, up = self.up(x).chunk(2, dim=-1)
-            hidden = self.curve(gate) * up  # [B, T, F]
+            both = self.up(x)
+            if self.curve is F.silu:
+                hidden = swiglu(both)  # [B, T, F]
+            else:
+                gate, up = both.chunk(2, dim=-1)
+                hidden = self.curve(gate) * up  # [B, T, F]
         else:
             hidden = self.curve(self.up(x))  # [B, T, F]
         if capture is None:

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from llm_playground.transformer.fused import fusible, head_loss
+
 IGNORE = -100  # target value of positions without loss
 
 
@@ -32,6 +34,11 @@ def token_logprobs(logits: Tensor, targets: Tensor) -> Tensor:
     return -flat.view(targets.shape)
 
 
+def count_targets(targets: Tensor) -> int:
+    """Return how many of the targets are not ``IGNORE``."""
+    return int((targets != IGNORE).sum())
+
+
 def cross_entropy_sum(logits: Tensor, targets: Tensor) -> tuple[Tensor, int]:
     """Return (sum of -log p(target) in nats, number of targets), leaving out ``IGNORE``.
 
@@ -39,9 +46,28 @@ def cross_entropy_sum(logits: Tensor, targets: Tensor) -> tuple[Tensor, int]:
         logits: [..., V].
         targets: [...] ids.
     """
-    count = int((targets != IGNORE).sum())
+    count = count_targets(targets)
     scores = logits.reshape(-1, logits.shape[-1])
     if scores.dtype not in (torch.float32, torch.float64):
         scores = scores.float()
     total = F.cross_entropy(scores, targets.reshape(-1), ignore_index=IGNORE, reduction="sum")
     return total, count
+
+
+def head_cross_entropy_sum(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    """Return the sum of -log p(target) in nats of the logits ``hidden @ weight.T``, leaving out ``IGNORE``.
+
+    On a processor the logits are never there all at once; see :func:`.fused.head_loss`.
+
+    Args:
+        hidden: [..., C].
+        weight: [V, C].
+        targets: [...] ids.
+    """
+    if not fusible(hidden, weight):
+        return cross_entropy_sum(F.linear(hidden, weight), targets)[0]
+    hidden, targets = hidden.flatten(0, -2), targets.flatten()
+    kept = targets != IGNORE
+    if not bool(kept.all()):
+        hidden, targets = hidden[kept], targets[kept]
+    return head_loss(hidden, weight, targets)

@@ -92,7 +92,13 @@ class TransformerLM(LanguageModel):
         *,
         segment_ids: Tensor | None = None,
         capture: Capture | None = None,
+        targets: Tensor | None = None,
     ) -> Tensor:
-        """Return logits [B, T, V] for token ids [B, T]; see :meth:`hidden` for the arguments."""
+        """Return logits [B, T, V] for token ids [B, T]; see :meth:`hidden` for the arguments.
+
+        With ``targets`` [B, T] return instead the summed cross-entropy, a scalar; see :meth:`summed_loss`.
+        """
         hidden = self.hidden(input_ids, cache, attention_mask, segment_ids=segment_ids, capture=capture)
+        if targets is not None:
+            return self.summed_loss(hidden, targets, capture)
         return self.logits(hidden, capture)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from llm_playground.transformer.config import ModelConfig
+from llm_playground.transformer.fused import RMSNorm
 
 
 def make_norm(config: ModelConfig) -> nn.Module:
@@ -15,7 +16,7 @@ def make_norm(config: ModelConfig) -> nn.Module:
     LayerNorm: Ba et al. 2016, arXiv:1607.06450. RMSNorm: Zhang and Sennrich 2019, arXiv:1910.07467.
     """
     if config.norm == "rmsnorm":
-        return nn.RMSNorm(config.width, eps=config.norm_eps)
+        return RMSNorm(config.width, eps=config.norm_eps)
     if config.norm == "rmsnorm_plus_one":
         return RMSNormPlusOne(config.width, config.norm_eps)
     if config.norm == "groupnorm":
@@ -30,7 +31,7 @@ def make_head_norm(config: ModelConfig) -> nn.Module:
     """
     if config.norm == "rmsnorm_plus_one":
         return RMSNormPlusOne(config.head_size, config.norm_eps)
-    return nn.RMSNorm(config.head_size, eps=config.norm_eps)
+    return RMSNorm(config.head_size, eps=config.norm_eps)
 
 
 class RMSNormPlusOne(nn.Module):

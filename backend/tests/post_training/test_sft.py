@@ -99,13 +99,17 @@ def test_the_loss_is_the_mean_over_the_assistants_tokens_taken_by_hand() -> None
 
 
 def test_what_the_user_says_is_read_but_never_learned() -> None:
-    """Gradients at the logits of the user's tokens are zero; their words still matter for the answer."""
+    """Gradients at the states of the user's tokens are zero; their words still matter for the answer."""
     rows = rows_of(CHATS)
     objective, subject = AnswerTokens(ConversationBatches(rows, 2, 0, 0), [], 0), model()
     batch = ConversationBatches(rows, 2, 0, 0).collate(rows)
-    logits = subject(batch["inputs"]).detach().requires_grad_()
-    objective.loss(lambda inputs: logits, batch)["cross_entropy"].sum.backward()  # type: ignore[arg-type]
-    learned = logits.grad.abs().sum(-1) > 0
+    states = subject.hidden(batch["inputs"]).detach().requires_grad_()
+
+    def head(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return subject.summed_loss(states, targets)
+
+    objective.loss(head, batch)["cross_entropy"].sum.backward()  # type: ignore[arg-type]
+    learned = states.grad.abs().sum(-1) > 0
     assert torch.equal(learned, batch["targets"] != IGNORE)
     first = objective.loss(subject, batch)["cross_entropy"].sum
     place = int((batch["targets"][0] != IGNORE).nonzero()[0]) - 2
