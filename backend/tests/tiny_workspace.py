@@ -152,8 +152,11 @@ class WritingSupervisor(Supervisor):
         more = {"name": name} if name else {}
         return self.get(queue(self.workspace, stage, config, seed=seed, parent=parent, step=step, **more))
 
-    def resume(self, run_id: str) -> RunRecord:
+    def resume(self, run_id: str, processes: int | None = None) -> RunRecord:
         record = self.get(run_id)
         if not record.resumable:
             raise ConflictError(f"The run {run_id} is {record.state}: there is nothing to resume.")
         return record.model_copy(update={"state": "queued", "attempt": record.attempt + 1})
+
+    def _launch(self, folder: Path, record: RunRecord) -> None:
+        """Leave a fork where it is."""

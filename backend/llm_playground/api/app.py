@@ -7,6 +7,8 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from llm_playground import __version__
 from llm_playground.api import (
+    batches,
+    checkpoints,
     metrics,
     models,
     openai,
@@ -18,6 +20,7 @@ from llm_playground.api import (
     tokenization,
     transformer,
     transformer_lens,
+    uploads,
 )
 from llm_playground.api.errors import install_error_handlers
 from llm_playground.api.pages import install_pages
@@ -32,6 +35,7 @@ _TAGS = [
     {"name": "recipes", "description": "Chains of stages."},
     {"name": "runs", "description": "Stages at work, each in a process of its own."},
     {"name": "events", "description": "What happens, as it happens."},
+    {"name": "data", "description": "Texts of one's own."},
     {"name": "models", "description": "Trained models."},
     {"name": "artifacts", "description": "Everything that was made."},
     {"name": "tokenization", "description": "Text to tokens and back, measured, compared and priced."},
@@ -63,8 +67,11 @@ def create_app(workspace: Workspace | None = None, settings: Settings | None = N
         planning,
         runs,
         metrics,
+        batches,
+        checkpoints,
         stream,
         models,
+        uploads,
         tokenization,
         transformer,
         transformer_lens,

@@ -28,6 +28,14 @@ class RunRequest(BaseModel):
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of everything random in the run.")
 
 
+class ResumeRequest(BaseModel):
+    """How a run goes on."""
+
+    processes: int | None = Field(
+        None, ge=1, le=1024, description="Processes that train from now on; empty: as many as before."
+    )
+
+
 class RunList(BaseModel):
     """Runs, newest first."""
 
@@ -67,7 +75,8 @@ class RunMetrics(BaseModel):
     names: list[str]
     series: dict[str, MetricSeries]
     ghosts: dict[str, MetricSeries] = Field(
-        description="What earlier attempts logged beyond the checkpoint that the run was resumed from."
+        description="What does not count: values of earlier attempts beyond the checkpoint that the run was "
+        "resumed from and, in segment -1, those of the run that a fork came from up to its beginning."
     )
     latest: dict[str, LatestValue]
     cursor: int = Field(description="Number of the newest point.")

@@ -15,6 +15,7 @@ from llm_playground.api.run_models import (
     MetricSeries,
     PreviewRequest,
     RatePoint,
+    ResumeRequest,
     RunChanges,
     RunComparison,
     RunDetail,
@@ -32,8 +33,10 @@ from llm_playground.api.run_models import (
 from llm_playground.api.state import State
 from llm_playground.core.errors import InputError
 from llm_playground.monitoring import MetricReader
+from llm_playground.monitoring.reader import Series
 from llm_playground.runs.comparison import differences, figures
 from llm_playground.runs.context import METRICS_FILE
+from llm_playground.runs.forks import extend, inherited_lines
 from llm_playground.runs.labels import change_labels
 from llm_playground.runs.preview import preview
 from llm_playground.runs.record import RunRecord
@@ -160,10 +163,10 @@ def stop(run_id: str, state: State) -> RunRecord:
     return state.supervisor.stop(run_id)
 
 
-@router.post("/{run_id}/resume", operation_id="resume_run", responses=responses(404, 409))
-def resume(run_id: str, state: State) -> RunRecord:
-    """Go on with a run that stopped, failed or died."""
-    return state.supervisor.resume(run_id)
+@router.post("/{run_id}/resume", operation_id="resume_run", responses=responses(404, 409, 422))
+def resume(run_id: str, state: State, body: ResumeRequest | None = None) -> RunRecord:
+    """Go on with a run that stopped, failed or died, with another number of processes if one is given."""
+    return state.supervisor.resume(run_id, body.processes if body else None)
 
 
 @router.delete("/{run_id}", operation_id="delete_run", responses=responses(404, 409))
@@ -196,12 +199,16 @@ def metrics(
     cursor = reader.last_id()
     known = reader.names()
     wanted = known if names is None else [name for name in names.split(",") if name in known]
-    series, ghosts = {}, {}
+    series, overwritten = {}, {}
     for name in wanted:
-        line, ghost = reader.series(name, points, start=start, end=end)
+        line, overwritten[name] = reader.series(name, points, start=start, end=end)
         series[name] = MetricSeries(**line.to_dict())
-        if ghost.step:
-            ghosts[name] = MetricSeries(**ghost.to_dict())
+    record, runs_dir = state.supervisor.get(run_id), state.workspace.runs_dir
+    asked = None if names is None else names.split(",")
+    faded = inherited_lines(runs_dir, record, asked, points, start=start, end=end)
+    for name, line in overwritten.items():
+        extend(faded.setdefault(name, Series()), line)
+    ghosts = {name: MetricSeries(**line.to_dict()) for name, line in faded.items() if line.step}
     latest = {name: LatestValue(**value) for name, value in reader.latest().items() if name in wanted}
     return RunMetrics(names=known, series=series, ghosts=ghosts, latest=latest, cursor=cursor)
 

@@ -11,6 +11,7 @@ from llm_playground.api.settings import Settings
 from llm_playground.core.workspace import Workspace
 from llm_playground.playground import Conversations, ModelCache, ModelLab, TokenizerCache
 from llm_playground.runs import Supervisor
+from llm_playground.runs.batches import Batches
 
 
 @dataclass
@@ -21,6 +22,7 @@ class AppState:
         workspace: where everything is.
         settings: how the server was started.
         supervisor: starts and lists runs.
+        batches: what the steps of runs read.
         models: loaded models.
         tokenizers: opened tokenizers.
         lab: models to look into.
@@ -30,6 +32,7 @@ class AppState:
     workspace: Workspace
     settings: Settings
     supervisor: Supervisor = field(init=False)
+    batches: Batches = field(init=False)
     models: ModelCache = field(init=False)
     tokenizers: TokenizerCache = field(init=False)
     lab: ModelLab = field(init=False)
@@ -37,6 +40,7 @@ class AppState:
 
     def __post_init__(self) -> None:
         self.supervisor = Supervisor(self.workspace)
+        self.batches = Batches(self.workspace)
         self.models = ModelCache(self.workspace)
         self.tokenizers = TokenizerCache(self.workspace)
         self.lab = ModelLab(self.workspace, self.models, self.tokenizers)

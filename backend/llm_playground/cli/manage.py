@@ -102,15 +102,16 @@ def runs_stop(name: str, arguments: list[str]) -> int:
 def runs_resume(name: str, arguments: list[str]) -> int:
     """Resume a run."""
 
-    def command(run: RunId, /, detach: bool = False) -> int:
+    def command(run: RunId, /, nproc: int | None = None, detach: bool = False) -> int:
         """Go on with a run that stopped, failed or died.
 
         Args:
             run: id of the run.
+            nproc: processes that train from now on; default: as many as before.
             detach: do not wait for the end.
         """
         supervisor = _supervisor()
-        supervisor.resume(run)
+        supervisor.resume(run, nproc)
         if detach:
             print(run)
             return 0

@@ -89,6 +89,16 @@ def read_config(config_class: type[Config], name: str, arguments: Sequence[str],
     if "--help" in arguments or "-h" in arguments:
         tyro.cli(config_class, args=["--help"], prog=f"llmp {name}", config=_STYLE)
     values = load_yaml(Path(file).expanduser()) if file is not None else {}
+    read_values(config_class, arguments, values)
+    return parse_config(config_class, values, file or "")
+
+
+def read_values(config_class: type[BaseModel], arguments: Sequence[str], values: dict[str, Any]) -> None:
+    """Put the options of a command line into nested plain values, unchecked but for their form.
+
+    Raises:
+        ConfigError: a word is no option, or has no value or too many.
+    """
     words = list(arguments)
     while words:
         word = words.pop(0)
@@ -99,7 +109,6 @@ def read_config(config_class: type[Config], name: str, arguments: Sequence[str],
         while not has_value and words and not words[0].startswith("--"):
             given.append(words.pop(0))
         _put(values, config_class, option.replace("-", "_"), given)
-    return parse_config(config_class, values, file or "")
 
 
 def _put(values: dict[str, Any], config_class: type[BaseModel], option: str, given: list[str]) -> None:

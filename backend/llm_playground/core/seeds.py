@@ -44,7 +44,7 @@ def capture_rng() -> dict[str, Any]:
         "torch": _to_text(torch.get_rng_state()),
     }
     if torch.cuda.is_available():
-        state["cuda"] = [_to_text(item) for item in torch.cuda.get_rng_state_all()]
+        state["cuda"] = [_to_text(torch.cuda.get_rng_state(card)) for card in _own_cards()]
     return state
 
 
@@ -59,8 +59,10 @@ def restore_rng(state: dict[str, Any]) -> None:
     numpy.random.set_state((name, numpy.array(keys, dtype=numpy.uint32), position, has_gauss, cached))
     torch.set_rng_state(_to_tensor(state["torch"]))
     saved = state.get("cuda")
-    if saved and torch.cuda.is_available() and len(saved) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all([_to_tensor(item) for item in saved])
+    cards = _own_cards() if saved and torch.cuda.is_available() else []
+    if saved and len(saved) == len(cards):
+        for card, item in zip(cards, saved, strict=True):
+            torch.cuda.set_rng_state(_to_tensor(item), card)
 
 
 @contextmanager
@@ -71,6 +73,15 @@ def preserve_rng() -> Iterator[None]:
         yield
     finally:
         restore_rng(state)
+
+
+def _own_cards() -> list[int]:
+    """Return the cards whose generators are this process's: of several processes, each has one card."""
+    import torch
+
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return [torch.cuda.current_device()]
+    return list(range(torch.cuda.device_count()))
 
 
 def _to_text(tensor: Any) -> str:

@@ -157,9 +157,10 @@ class AnswerTokens:
         """
         from llm_playground.training.balance import balance_loss
         from llm_playground.training.engine import Term
-        from llm_playground.transformer.loss import cross_entropy_sum
+        from llm_playground.transformer.loss import count_targets
 
-        total, count = cross_entropy_sum(model(batch["inputs"]), batch["targets"])
+        total = model(batch["inputs"], targets=batch["targets"])
+        count = count_targets(batch["targets"])
         terms = {"cross_entropy": Term(total, count)}
         balance = balance_loss(model) if self.expert_balance else None
         if balance is not None:
@@ -168,15 +169,19 @@ class AnswerTokens:
 
     def evaluate(self, model: torch.nn.Module) -> dict[str, float]:
         """Return ``val/loss`` in nats per assistant's token, over the same conversations every time."""
+        from llm_playground.training.distributed import World
+
+        world = World.current()
         total = count = 0.0
         device = next(model.parameters()).device
         size = self.rows_at_once
-        for start in range(0, len(self.validation), size):
+        for start in range(0, len(self.validation), size)[world.rank :: world.size]:
             batch = self.train.collate(self.validation[start : start + size])
             term = self.loss(model, {name: value.to(device) for name, value in batch.items()})[
                 "cross_entropy"
             ]
             total, count = total + float(term.sum), count + term.count
+        total, count = world.reduce_sums([total, count])
         return {"val/loss": total / count} if count else {}
 
 
@@ -233,6 +238,11 @@ def encode_conversations(
     return rows, dropped
 
 
+def held_aside(count: int, fraction: float) -> int:
+    """Return how many of so many usable conversations, the first ones, are kept aside for validation."""
+    return max(1, round(fraction * count))
+
+
 def chat_tokenizer(folder: Path, template: str | None) -> BPETokenizer:
     """Load the tokenizer of a model, made ready for chat.
 
@@ -266,8 +276,10 @@ def chat_tokenizer(folder: Path, template: str | None) -> BPETokenizer:
     return tokenizer
 
 
-def run(config: SFTConfig, context: Context) -> Artifact:
+def run(config: SFTConfig, context: Context) -> Artifact | None:
     """Fine-tune and publish the chat model as a Hugging Face folder with its chat template.
+
+    Of several processes the first one returns it.
 
     Raises:
         NotFoundError, ConfigError, InputError: ids, template or data are wrong.
@@ -276,6 +288,7 @@ def run(config: SFTConfig, context: Context) -> Artifact:
     from llm_playground.core.files import read_json
     from llm_playground.core.seeds import seed_everything
     from llm_playground.training.balance import balance_weight
+    from llm_playground.training.distributed import World
     from llm_playground.training.engine import train
     from llm_playground.training.planner import check_memory
     from llm_playground.training.pretrain import publish_model
@@ -295,7 +308,7 @@ def run(config: SFTConfig, context: Context) -> Artifact:
     rows, dropped = encode_conversations(
         read_conversations(dataset.path), tokenizer, model.config.context_length + 1, context
     )
-    held = max(1, round(config.validation_fraction * len(rows)))
+    held = held_aside(len(rows), config.validation_fraction)
     if len(rows) - held < settings.batch_size:
         raise InputError(
             f"The data set {dataset.id} has {len(rows)} usable conversations, fewer than batch_size "
@@ -312,7 +325,8 @@ def run(config: SFTConfig, context: Context) -> Artifact:
     pad = tokenizer.pad_id if tokenizer.pad_id is not None else 0
     batches = ConversationBatches(rows[held:], settings.batch_size, context.seed, pad)
     longest, weights = int(batches.lengths.max()) - 1, 4 * model.num_parameters()
-    check_memory(model.config, settings, longest, context, loaded_bytes=weights)
+    ranks = World.current().local_size
+    check_memory(model.config, settings, longest, context, ranks=ranks, loaded_bytes=weights)
     objective = AnswerTokens(
         batches,
         rows[:held],
@@ -333,7 +347,7 @@ def run(config: SFTConfig, context: Context) -> Artifact:
     card = dict(source.card) | dict(dataset.card) | (read_json(card_file) if card_file.is_file() else {})
     return publish_model(
         context,
-        model,
+        result.model,
         tokenizer,
         name=config.name,
         parents=[source.id, dataset.id],

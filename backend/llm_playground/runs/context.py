@@ -66,6 +66,49 @@ class RunMetrics:
             self._store.close()
 
 
+class SilentContext:
+    """The context of a run's further processes: what they tell goes nowhere, the first one tells it too.
+
+    Args:
+        run_dir: the run's folder.
+        record: its record; it is only read.
+        workspace: where artifacts are.
+        hooks: those of the run, which say when all processes must wait for the first one.
+    """
+
+    def __init__(
+        self, run_dir: Path, record: RunRecord, workspace: Workspace, hooks: Sequence[StepHook] = ()
+    ) -> None:
+        self.run_id, self.run_dir, self.workspace, self.seed = record.id, run_dir, workspace, record.seed
+        self.hooks: Sequence[StepHook] = hooks
+        self.metrics: MetricLog = self
+        self.progress: Progress = self
+
+    def should_stop(self) -> bool:
+        """Return False: the first process is asked, and tells the others."""
+        return False
+
+    def log(self, *what: Any, **more: Any) -> None:
+        """Drop a metric or a message."""
+
+    def histograms(self, step: int, counts: Mapping[str, Sequence[int]]) -> None:
+        """Drop histograms."""
+
+    def flush(self) -> None:
+        """Return at once."""
+
+    def update(
+        self, done: float, total: float | None, *, unit: str = "", message: str = "", **details: Any
+    ) -> None:
+        """Drop the progress."""
+
+    def event(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Drop an event."""
+
+    def set_summary(self, **figures: Any) -> None:
+        """Drop the figures."""
+
+
 class RunContext:
     """The context of a run in its own process.
 

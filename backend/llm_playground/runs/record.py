@@ -58,6 +58,20 @@ class RunProgress(BaseModel):
     details: dict[str, Any] = Field(default_factory=dict)
 
 
+class ForkedFrom(BaseModel):
+    """Where a fork came from.
+
+    Attributes:
+        run: id of the run.
+        step: of its checkpoint.
+        name: what the run was called then.
+    """
+
+    run: str
+    step: int
+    name: str
+
+
 class RunRecord(BaseModel):
     """One run. Times are seconds since 1970.
 
@@ -70,6 +84,7 @@ class RunRecord(BaseModel):
         config: the stage's whole configuration.
         parent: id of the recipe run it belongs to.
         step: its name within that recipe.
+        forked_from: the run and checkpoint that it went on from, if it is a fork.
         heartbeat_at: last sign of life.
         pid: its process.
         progress: how far it is.
@@ -90,6 +105,7 @@ class RunRecord(BaseModel):
     config: dict[str, Any]
     parent: str | None = None
     step: str | None = None
+    forked_from: ForkedFrom | None = None
     created_at: float
     launched_at: float
     started_at: float | None = None
@@ -173,8 +189,13 @@ def is_alive(folder: Path, record: RunRecord) -> bool:
 
 def lock_is_held(folder: Path) -> bool:
     """Say whether some process holds the lock of a run's folder."""
+    return is_locked(folder / LOCK_FILE)
+
+
+def is_locked(path: Path) -> bool:
+    """Say whether some process holds a lock file."""
     try:
-        with (folder / LOCK_FILE).open("rb") as file:
+        with path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -191,7 +212,12 @@ def take_lock(folder: Path, timeout_s: float = 5.0) -> IO[bytes] | None:
     Args:
         timeout_s: how long to try, since a look by :func:`lock_is_held` holds it for an instant.
     """
-    file = (folder / LOCK_FILE).open("ab")
+    return hold_lock(folder / LOCK_FILE, timeout_s)
+
+
+def hold_lock(path: Path, timeout_s: float) -> IO[bytes] | None:
+    """Take a lock file for as long as the returned file stays open; None when another process keeps it."""
+    file = path.open("ab")
     deadline = time.monotonic() + timeout_s
     while True:
         try:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,11 +16,15 @@ from llm_playground.core.errors import ConfigError, ConflictError, NotFoundError
 from llm_playground.core.files import check_name, storage_errors
 from llm_playground.core.workspace import Workspace
 from llm_playground.runs.events import EVENTS_FILE, read_events
+from llm_playground.runs.forks import copy_checkpoint, plan_fork
+from llm_playground.runs.launch import GROUP_VARIABLES, processes_of, run_command
+from llm_playground.runs.queueing import check_processes, new_run_id, requeue
 from llm_playground.runs.record import (
     ALIVE,
     LOCK_FILE,
     RECORD_FILE,
     STOP_FILE,
+    ForkedFrom,
     RunRecord,
     exclusive,
     load_record,
@@ -78,26 +79,67 @@ class Supervisor:
         values = parsed.model_dump(mode="json")
         if not 0 <= seed < 2**63:
             raise ConfigError(f"seed: {seed} is not between 0 and 2**63 - 1.", field="seed")
+        check_processes(values)
         with self._starting():
             self._check_exclusive(stage, values)
             self.workspace.ensure()
-            now = time.time()
-            stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%d-%H%M%S")
-            run_id = f"{stage.replace('.', '-')}-{stamp}-{secrets.token_hex(3)}"
             title = name or values.get("title") or found.title
-            record = RunRecord(
-                id=run_id,
-                name=str(title)[:200],
-                stage=stage,
-                seed=seed,
-                config=values,
-                parent=parent,
-                step=step,
-                created_at=now,
-                launched_at=now,
+            record = self._new_record(stage, values, str(title), seed).model_copy(
+                update={"parent": parent, "step": step}
             )
             self._create(record)
-        return self.get(run_id)
+        return self.get(record.id)
+
+    def fork(
+        self,
+        run_id: str,
+        *,
+        step: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        seed: int | None = None,
+    ) -> RunRecord:
+        """Start a new run that goes on from a checkpoint of another one, with other settings.
+
+        The checkpoint is copied, so that the fork goes on its own way whatever becomes of its source, which
+        may be at work or at its end, or a step of a recipe. With the same settings it gives the same numbers.
+
+        Args:
+            run_id: the run to fork.
+            step: of the checkpoint; None: the newest.
+            changes: settings that differ, nested or by dotted names (``training.learning_rate``).
+            name: for people; default: the source's with the step.
+            seed: default: the source's.
+
+        Raises:
+            InputError: the run does not train, or is a recipe.
+            NotFoundError: there is no such run or checkpoint, or what the run needs was deleted.
+            ConfigError: the changed settings or the seed are wrong, or do not go with the checkpoint.
+            StorageError: the checkpoint is damaged, or the disk is full.
+        """
+        source, origin = self.get(run_id), self.folder(run_id)
+        seed = source.seed if seed is None else seed
+        if not 0 <= seed < 2**63:
+            raise ConfigError(f"seed: {seed} is not between 0 and 2**63 - 1.", field="seed")
+        plan = plan_fork(self.workspace, source, origin, step, changes or {})
+        values = plan.config.model_dump(mode="json")
+        record = self._new_record(source.stage, values, name or plan.name, seed)
+        record.forked_from = ForkedFrom(run=run_id, step=plan.step, name=source.name)
+        self._create(record, lambda folder: copy_checkpoint(origin, folder, source.config, plan))
+        return self.get(record.id)
+
+    @staticmethod
+    def _new_record(stage: str, values: dict[str, Any], name: str, seed: int) -> RunRecord:
+        now = time.time()
+        return RunRecord(
+            id=new_run_id(stage),
+            name=name[:200],
+            stage=stage,
+            seed=seed,
+            config=values,
+            created_at=now,
+            launched_at=now,
+        )
 
     def _starting(self) -> Any:
         """Hold the lock under which runs are started, one at a time over all processes."""
@@ -115,11 +157,15 @@ class Supervisor:
                     hint="Open that run, or stop it first.",
                 )
 
-    def _create(self, record: RunRecord) -> None:
+    def _create(self, record: RunRecord, prepare: Callable[[Path], None] | None = None) -> None:
+        """Make the run's folder, let ``prepare`` put into it what the run begins with, and launch it."""
         folder = self.workspace.runs_dir / record.id
         with storage_errors(folder):
             folder.mkdir()
             try:
+                if prepare is not None:
+                    prepare(folder)
+                    record.launched_at = time.time()
                 (folder / LOCK_FILE).touch()
                 save_record(folder, record)
                 self._launch(folder, record)
@@ -134,14 +180,19 @@ class Supervisor:
             **{name: os.environ.get(name, value) for name, value in THREAD_ENVIRONMENT.items()},
             "PYTHONUNBUFFERED": "1",
             "TOKENIZERS_PARALLELISM": "false",
+            "TORCH_CPP_LOG_LEVEL": os.environ.get(
+                "TORCH_CPP_LOG_LEVEL", "ERROR"
+            ),  # its warnings are not for us
         }
         environment.pop("OMP_NUM_THREADS", None)  # threads come from the run's configuration
+        for name in GROUP_VARIABLES:  # whatever this process is part of
+            environment.pop(name, None)
         with (folder / LOG_FILE).open("ab") as log:
-            self._children[record.id] = self._spawn(record.id, environment, log)
+            command = run_command(record.id, processes_of(record.stage, record.config))
+            self._children[record.id] = self._spawn(command, environment, log)
 
     @staticmethod
-    def _spawn(run_id: str, environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "llm_playground.runs.worker", run_id]
+    def _spawn(command: list[str], environment: dict[str, str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         nice = shutil.which("nice")
         if nice:
             command = [nice, "-n", str(_NICENESS), *command]
@@ -232,11 +283,15 @@ class Supervisor:
             (folder / STOP_FILE).touch()
         return self.get(run_id)
 
-    def resume(self, run_id: str) -> RunRecord:
+    def resume(self, run_id: str, processes: int | None = None) -> RunRecord:
         """Go on with a run that stopped, failed or died: from its newest checkpoint, else from its start.
+
+        Args:
+            processes: how many train from now on; None: as many as before.
 
         Raises:
             ConflictError: it is running or has finished.
+            ConfigError: its stage is not one that several processes share.
         """
         with self._starting():
             record = self.get(run_id)
@@ -248,20 +303,7 @@ class Supervisor:
             if lock is None:
                 raise ConflictError(f"The run {run_id} is still ending: try again in a moment.")
             with lock, storage_errors(folder):
-                (folder / STOP_FILE).unlink(missing_ok=True)
-                now = time.time()
-                record = record.model_copy(
-                    update={
-                        "state": "queued",
-                        "attempt": record.attempt + 1,
-                        "error": None,
-                        "finished_at": None,
-                        "launched_at": now,
-                        "resumable": False,
-                        "pid": None,
-                    }
-                )
-                save_record(folder, record)
+                record = requeue(folder, record, processes)
             self._launch(folder, record)
         return self.get(run_id)
 

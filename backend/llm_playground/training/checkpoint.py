@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,15 @@ from llm_playground.core.files import (
     write_json_atomic,
     write_tensors,
 )
-from llm_playground.core.seeds import capture_rng, restore_rng
+from llm_playground.core.seeds import capture_rng, derive_seed, restore_rng, seed_everything
 from llm_playground.core.workspace import MANIFEST, write_manifest
+from llm_playground.training.distributed import World
 from llm_playground.training.ema import WeightAverage
+from llm_playground.training.retention import remove_surplus
+from llm_playground.training.spread import put
 
 FOLDER = "checkpoints"
+MODEL_FILE, OPTIMIZER_FILE = "model.safetensors", "optimizer.safetensors"
 AVERAGE_FILE = "ema.safetensors"
 
 
@@ -54,7 +60,7 @@ def optimizer_tensors(model: torch.nn.Module, optimizer: torch.optim.Optimizer) 
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             if value is not None:  # SGD's buffer, where it has no momentum
-                tensors[f"{names[parameter]}/{key}"] = torch.as_tensor(value).detach().cpu().contiguous()
+                tensors[f"{names[parameter]}/{key}"] = torch.as_tensor(value)
     return tensors
 
 
@@ -65,57 +71,125 @@ def load_optimizer(
     parameters = dict(model.named_parameters())
     for name, value in tensors.items():
         owner, _, key = name.rpartition("/")
+        parameter = parameters[owner]
+        if value.shape == parameter.shape:
+            value = put(torch.zeros_like(parameter, dtype=value.dtype), value)
         # Fused kernels want the count of steps beside the weights too.
-        optimizer.state[parameters[owner]][key] = value.to(parameters[owner].device)
+        optimizer.state[parameter][key] = value.to(parameter.device)
 
 
-def save_checkpoint(
-    run_dir: Path,
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a checkpoint holds, in the CPU's memory.
+
+    Attributes:
+        step: optimizer steps done.
+        files: tensors by the file that they go to, then by name.
+        state: JSON data of the loop.
+    """
+
+    step: int
+    files: dict[str, dict[str, Tensor]]
+    state: dict[str, Any]
+
+
+def take_snapshot(
     step: int,
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     state: dict[str, Any],
-    keep: int,
     average: WeightAverage | None = None,
-) -> Checkpoint:
-    """Write a checkpoint whole, then delete the oldest beyond ``keep``.
+    *,
+    world: World | None = None,
+    copies: bool = False,
+    split: bool = False,
+) -> Snapshot:
+    """Collect what a checkpoint holds; all processes call it.
 
     Args:
-        state: JSON data of the loop (cursor, counters); the optimizer's name and the random generators are
-            added.
+        state: JSON data of the loop (cursor, counters); the optimizer's name and the random generators of all
+            processes are added.
         average: of the weights, where one is kept.
+        copies: whether training goes on before the snapshot is written, so that it must not share memory.
+        split: whether each process has a part of the tensors; else only the first one's are taken.
+    """
+    world = world or World()
+    rngs = world.gather(capture_rng())
+    whole: dict[str, Any] = {}
+    files: dict[str, dict[str, Tensor]] = {}
+    if world.is_main:
+        whole = {**copy.deepcopy(state), "step": step, "optimizer": optimizer_name(optimizer)}
+        whole |= {"processes": world.size, "rng": rngs[0]}
+        if len(rngs) > 1:
+            whole["other_rngs"] = rngs[1:]
+    if world.is_main or split:
+        files = {MODEL_FILE: model.state_dict(), OPTIMIZER_FILE: optimizer_tensors(model, optimizer)}
+        if average is not None:
+            files[AVERAGE_FILE] = average.tensors()
+        for tensors in files.values():
+            for name, value in tensors.items():
+                held = value.detach().cpu().contiguous()
+                tensors[name] = held.clone() if copies and value.device.type == "cpu" else held
+    return Snapshot(step, files, whole)
+
+
+def write_snapshot(run_dir: Path, snapshot: Snapshot, keep: int, keep_best: bool = False) -> Checkpoint:
+    """Write a checkpoint whole, then delete the oldest beyond ``keep``, but none that is pinned.
+
+    Args:
+        keep_best: also keep the one with the lowest validation loss, beside the newest.
 
     Raises:
         StorageError: the disk is full; earlier checkpoints are untouched.
     """
-    base = run_dir / FOLDER
-    final = base / f"step_{step:08d}"
-    temporary = base / f".building-{final.name}"
+    final = begin_checkpoint(run_dir, snapshot.step)
+    temporary = building(final)
     try:
         with storage_errors(final):
-            base.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir()
-            weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-            write_tensors(temporary / "model.safetensors", weights)
-            write_tensors(temporary / "optimizer.safetensors", optimizer_tensors(model, optimizer))
-            if average is not None:
-                averages = {name: value.cpu().contiguous() for name, value in average.tensors().items()}
-                write_tensors(temporary / AVERAGE_FILE, averages)
-            whole = {**state, "step": step, "optimizer": optimizer_name(optimizer), "rng": capture_rng()}
-            write_json_atomic(temporary / "state.json", whole)
-            write_manifest(temporary, kind="checkpoint", id=final.name, step=step)
-            fsync_tree(temporary)
-            if final.exists():
-                shutil.rmtree(final)
-            os.rename(temporary, final)
-            fsync_folder(base)
+            for file, tensors in snapshot.files.items():
+                write_tensors(temporary / file, tensors)
+            return finish_checkpoint(run_dir, snapshot, keep, keep_best)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    for old in list_checkpoints(run_dir)[:-keep]:
-        shutil.rmtree(old.path, ignore_errors=True)
-    return Checkpoint(final, step)
+
+
+def begin_checkpoint(run_dir: Path, step: int) -> Path:
+    """Make the temporary folder of a checkpoint; returns the final one's path.
+
+    Raises:
+        StorageError: the disk is full.
+    """
+    final = run_dir / FOLDER / f"step_{step:08d}"
+    temporary = building(final)
+    with storage_errors(final):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+    return final
+
+
+def building(final: Path) -> Path:
+    """Return the folder in which a checkpoint is put together."""
+    return final.with_name(f".building-{final.name}")
+
+
+def finish_checkpoint(run_dir: Path, snapshot: Snapshot, keep: int, keep_best: bool) -> Checkpoint:
+    """Add state and manifest to the tensors that were written, and give the folder its name.
+
+    Raises:
+        OSError, StorageError: the disk is full.
+    """
+    final = run_dir / FOLDER / f"step_{snapshot.step:08d}"
+    temporary = building(final)
+    write_json_atomic(temporary / "state.json", snapshot.state)
+    write_manifest(temporary, kind="checkpoint", id=final.name, step=snapshot.step)
+    fsync_tree(temporary)
+    if final.exists():
+        shutil.rmtree(final)
+    os.rename(temporary, final)
+    fsync_folder(final.parent)
+    remove_surplus(list_checkpoints(run_dir), keep, keep_best)
+    return Checkpoint(final, snapshot.step)
 
 
 def list_checkpoints(run_dir: Path) -> list[Checkpoint]:
@@ -140,42 +214,91 @@ def verify_checkpoint(checkpoint: Checkpoint) -> None:
             raise StorageError(f"The checkpoint {checkpoint.path.name} is damaged: {name}.")
 
 
+def newest_checkpoint(run_dir: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+    """Return a run's newest undamaged checkpoint, removing damaged ones and what was left half-written.
+
+    Args:
+        warn: told of each damaged one.
+    """
+    for leftover in (run_dir / FOLDER).glob(".building-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for checkpoint in reversed(list_checkpoints(run_dir)):
+        try:
+            verify_checkpoint(checkpoint)
+        except StorageError as error:
+            warn(f"{error.message} It was removed, and the one before it is used.")
+            shutil.rmtree(checkpoint.path, ignore_errors=True)
+            continue
+        return checkpoint
+    return None
+
+
 def load_checkpoint(
     checkpoint: Checkpoint,
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     average: WeightAverage | None = None,
+    world: World | None = None,
 ) -> dict[str, Any]:
-    """Put back model, optimizer, average and random generators; return the loop's state.
+    """Put back model, optimizer and average; return the loop's state.
 
-    The state of another kind of optimizer is left out: the new one starts afresh. An average that the
-    checkpoint does not have starts from its weights.
+    A checkpoint that was verified is read, by one process or many, whether it was written whole or in shards;
+    all processes call this. The state of another kind of optimizer is left out: the new one starts afresh.
+    An average that the checkpoint does not have starts from its weights.
 
     Raises:
-        StorageError: a file is damaged.
         ConfigError: the checkpoint is of a model of another shape.
     """
-    from safetensors.torch import load_file
+    from llm_playground.training.shards import is_sharded, read_shards
 
-    verify_checkpoint(checkpoint)
     state: dict[str, Any] = read_json(checkpoint.path / "state.json")
     state.setdefault("optimizer", "adamw")
-    weights = load_file(checkpoint.path / "model.safetensors")
-    _check_shapes(checkpoint, model, weights)
-    model.load_state_dict(weights)
-    if state["optimizer"] == optimizer_name(optimizer):
-        load_optimizer(model, optimizer, load_file(checkpoint.path / "optimizer.safetensors"))
+    same = state["optimizer"] == optimizer_name(optimizer)
+    if is_sharded(checkpoint.path):
+        read_shards(checkpoint, model, optimizer if same else None, average, world or World())
+        return state
+    weights = _read(checkpoint.path / MODEL_FILE)
+    check_shapes(checkpoint, model, {name: list(value.shape) for name, value in weights.items()})
+    for name, value in model.state_dict().items():
+        put(value, weights[name])
+    if same:
+        load_optimizer(model, optimizer, _read(checkpoint.path / OPTIMIZER_FILE))
     if average is not None:
         file = checkpoint.path / AVERAGE_FILE
-        average.load(load_file(file) if file.is_file() else dict(model.named_parameters()))
-    restore_rng(state["rng"])
+        average.load(_read(file) if file.is_file() else dict(model.named_parameters()))
     return state
 
 
-def _check_shapes(checkpoint: Checkpoint, model: torch.nn.Module, weights: dict[str, Tensor]) -> None:
-    """Refuse weights that are not the model's, naming the first that differs."""
+def _read(file: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(file)
+
+
+def restore_random(state: dict[str, Any], world: World, seed: int) -> bool:
+    """Put back this process's random generators; False where they had to be seeded anew.
+
+    That is where the checkpoint was written by another number of processes.
+
+    Args:
+        state: of the loop, as :func:`load_checkpoint` returned it.
+        seed: of the run.
+    """
+    saved = [state["rng"], *state.get("other_rngs", [])]
+    if len(saved) == world.size:
+        restore_rng(saved[world.rank])
+        return True
+    seed_everything(derive_seed(seed, "processes", world.size, state["step"], world.rank))
+    return False
+
+
+def check_shapes(checkpoint: Checkpoint, model: torch.nn.Module, found: dict[str, list[int]]) -> None:
+    """Refuse weights that are not the model's, naming the first that differs.
+
+    Args:
+        found: shapes in the checkpoint.
+    """
     wanted = {name: list(value.shape) for name, value in model.state_dict().items()}
-    found = {name: list(value.shape) for name, value in weights.items()}
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise ConfigError(

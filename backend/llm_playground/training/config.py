@@ -152,7 +152,17 @@ class TrainingConfig(StageConfig):
         500, ge=1, description="Steps between checkpoints.", json_schema_extra=_KEEPING
     )
     keep_checkpoints: int = Field(
-        2, ge=1, le=1000, description="Checkpoints kept.", json_schema_extra=_KEEPING
+        2, ge=1, le=1000, description="Newest checkpoints kept.", json_schema_extra=_KEEPING
+    )
+    keep_best: bool = Field(
+        True,
+        description="Also keep the checkpoint with the lowest validation loss.",
+        json_schema_extra=_KEEPING,
+    )
+    async_checkpoints: bool = Field(
+        False,
+        description="Write checkpoints while training goes on; needs memory for a copy of all weights.",
+        json_schema_extra=_KEEPING,
     )
 
     sample_every: int = Field(
@@ -164,7 +174,25 @@ class TrainingConfig(StageConfig):
 
     device: str = Field("auto", description="auto, cpu, cuda or mps.", json_schema_extra=_MACHINE)
     threads: int | None = Field(
-        None, ge=1, le=1024, description="CPU threads; empty: all cores.", json_schema_extra=_MACHINE
+        None,
+        ge=1,
+        le=1024,
+        description="CPU threads of each process; empty: all cores, shared out.",
+        json_schema_extra=_MACHINE,
+    )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Processes on a machine that train together; one for each GPU.",
+        json_schema_extra=_MACHINE,
+    )
+    nodes: int = Field(
+        1,
+        ge=1,
+        le=4096,
+        description="Machines that train together; they share the workspace's folder.",
+        json_schema_extra=_MACHINE,
     )
     parallel: Literal["auto", "ddp", "fsdp"] = Field(
         "auto",

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from llm_playground.training.spread import put
+
 
 class WeightAverage:
     """The exponential moving average of a model's parameters (Polyak and Juditsky 1992, with forgetting).
@@ -63,4 +65,4 @@ class WeightAverage:
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Put back what :meth:`tensors` returned."""
         for name, average in self._averages.items():
-            average.copy_(tensors[name])
+            put(average, tensors[name])

@@ -1,34 +1,42 @@
 """The one training loop. A stage supplies batches and losses; everything else is here.
 
-A step's loss terms are sums; the engine divides each by its count over the whole step (all micro-batches),
-so that how a batch is split cannot change the result. Data order and learning rate are pure functions of the
-step, and a checkpoint holds all other state, so that a run killed at any moment and resumed on the same
-machine gives the same numbers, bit for bit, as one that was not.
+A step's loss terms are sums; each is divided by its count over the whole step (all micro-batches of all
+processes), so that how a batch is split cannot change the result. Data order and learning rate are pure
+functions of the step, and a checkpoint holds all other state, so that a run killed at any moment and resumed
+on the same machine gives the same numbers, bit for bit, as one that was not.
+
+Several processes do the same steps on rows of their own. Only the first one writes files, tells people and
+runs hooks; what it decides (to stop, the precision, which checkpoint is good) it tells the others.
 """
 
 from __future__ import annotations
 
 import math
-import shutil
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from llm_playground.core.devices import configure_threads, peak_memory_bytes, pick_device
-from llm_playground.core.errors import StopRequested, StorageError, TrainingError
+from llm_playground.core.devices import configure_threads, keep_freed_memory, peak_memory_bytes
+from llm_playground.core.errors import StopRequested, TrainingError
 from llm_playground.core.files import read_json, write_json_atomic
 from llm_playground.core.protocols import StepState
-from llm_playground.core.seeds import preserve_rng
-from llm_playground.training.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
+from llm_playground.core.seeds import derive_seed, preserve_rng, seed_everything
+from llm_playground.training.checkpoint import (
+    load_checkpoint,
+    newest_checkpoint,
+    restore_random,
+    take_snapshot,
+)
 from llm_playground.training.config import TrainingConfig
+from llm_playground.training.distributed import World
 from llm_playground.training.ema import WeightAverage
 from llm_playground.training.execution import activation_checkpointing, compiled
 from llm_playground.training.instruments import Instruments
+from llm_playground.training.objective import Batch, Objective, Term, accumulate
 from llm_playground.training.optimizers import make_optimizer
 from llm_playground.training.precision import (
     LossScaler,
@@ -38,45 +46,17 @@ from llm_playground.training.precision import (
     measure_precisions,
     tf32,
 )
+from llm_playground.training.saver import CheckpointSaver
 from llm_playground.training.schedules import learning_rate
+from llm_playground.training.spread import clip_grad_norm, spread
 
 if TYPE_CHECKING:
     from llm_playground.core.protocols import Context
 
-Batch = dict[str, Tensor]
+__all__ = ["Batch", "Objective", "Term", "TrainResult", "accumulate", "train"]
+
 RESOLVED_FILE = "resolved.json"  # what ``auto`` settings came to, so that a resumed run does not ask again
 _MAX_BAD_STEPS = 10  # steps in a row without a finite gradient before the run is given up
-
-
-@dataclass(frozen=True)
-class Term:
-    """One part of a loss over a micro-batch.
-
-    Attributes:
-        sum: the summed loss, a scalar tensor.
-        count: what it is a sum over (tokens, pairs).
-        weight: factor in the total loss.
-    """
-
-    sum: Tensor
-    count: int
-    weight: float = 1.0
-
-
-class Objective(Protocol):
-    """What a stage supplies."""
-
-    def batch(self, cursor: int, size: int) -> Batch:
-        """Return samples ``cursor`` to ``cursor + size - 1`` of the run; every tensor has ``size`` rows."""
-
-    def counts(self, batch: Batch) -> Mapping[str, int]:
-        """Return the count of each term over a batch, without running the model."""
-
-    def loss(self, model: nn.Module, batch: Batch) -> Mapping[str, Term]:
-        """Return the loss terms of a (micro-)batch."""
-
-    def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Return validation metrics by name; the model is in evaluation mode."""
 
 
 @dataclass
@@ -90,6 +70,8 @@ class TrainResult:
         best_val_loss: the lowest validation loss met.
         skipped_steps: steps left out for a gradient that was not finite.
         precision: the number format that was used.
+        model: the trained model as one process has it; None on other processes than the first where it was
+            split among them.
     """
 
     steps: int
@@ -99,6 +81,7 @@ class TrainResult:
     best_val_loss: float | None = None
     skipped_steps: int = 0
     precision: str = "float32"
+    model: nn.Module | None = field(default=None, repr=False, compare=False)
 
     def summary(self) -> dict[str, Any]:
         """Return the figures worth showing at a run's end."""
@@ -117,45 +100,6 @@ class TrainResult:
         }
 
 
-def accumulate(
-    model: nn.Module,
-    objective: Objective,
-    batch: Batch,
-    micro_batch_size: int | None,
-    device: str = "cpu",
-    *,
-    precision: str = "float32",
-    scale: float | None = None,
-) -> dict[str, float]:
-    """Run forward and backward over a step's batch, leaving the gradient of the mean loss.
-
-    Args:
-        batch: all rows of the step.
-        micro_batch_size: rows at once; None: all.
-        precision: format of matrix products.
-        scale: what the gradient is multiplied by; the returned means are not.
-
-    Returns:
-        each term's mean over the step (not weighted), and their weighted sum as ``loss``.
-    """
-    rows = len(next(iter(batch.values())))
-    size = micro_batch_size or rows
-    totals = {name: max(1, count) for name, count in objective.counts(batch).items()}
-    sums: dict[str, Tensor] = {}
-    weights: dict[str, float] = {}
-    for start in range(0, rows, size):
-        part = {name: value[start : start + size].to(device) for name, value in batch.items()}
-        with autocast(precision, device):
-            terms = objective.loss(model, part)
-        loss = torch.stack([term.sum * (term.weight / totals[name]) for name, term in terms.items()]).sum()
-        (loss if scale is None else loss * scale).backward()
-        for name, term in terms.items():
-            weights[name] = term.weight
-            sums[name] = sums[name] + term.sum.detach() if name in sums else term.sum.detach()
-    means = {name: float(value) / totals[name] for name, value in sums.items()}
-    return {**means, "loss": sum(weights[name] * mean for name, mean in means.items())}
-
-
 def train(
     model: nn.Module,
     objective: Objective,
@@ -168,7 +112,9 @@ def train(
 ) -> TrainResult:
     """Train the model in place, resuming from the run's newest good checkpoint if there is one.
 
-    With ``use_ema_weights`` the model has the averaged weights at the end; checkpoints hold both.
+    Every process of the world calls this with the same arguments; where the model is split among them
+    (``parallel: fsdp``) the result holds the whole one. With ``use_ema_weights`` the model has the averaged
+    weights at the end; checkpoints hold both.
 
     Args:
         objective: batches and losses of the stage.
@@ -182,12 +128,18 @@ def train(
         TrainingError: the gradient was not finite too many times in a row.
         StorageError: a checkpoint could not be written.
     """
-    device = pick_device(config.device)
-    threads = configure_threads(config.threads)
+    world = World.current()
+    world.rows(config.batch_size)
+    device = world.device(config.device)
+    threads = world.configure_threads(config.threads)
+    if device == "cpu":
+        keep_freed_memory()
     model.to(device)
-    loop = _Loop(model, objective, config, context, device, tokens_per_row)
+    loop = _Loop(model, objective, config, context, world, device, tokens_per_row)
     loop.hook_state = {"stage": stage, "tokenizer": tokenizer}
     loop.threads = threads
+    if world.rank:
+        seed_everything(derive_seed(context.seed, "process", world.rank))  # dropout of its own
     loop.resume()
     with tf32(config.tf32), activation_checkpointing(model, config.activation_checkpointing):
         loop.prepare()
@@ -197,6 +149,7 @@ def train(
         loop.run()
     if loop.average is not None and config.use_ema_weights:
         loop.average.copy_to_model()
+    loop.result.model = loop.spread.gathered()
     return loop.result
 
 
@@ -209,15 +162,18 @@ class _Loop:
         objective: Objective,
         config: TrainingConfig,
         context: Context,
+        world: World,
         device: str,
         tokens_per_row: float,
     ) -> None:
         self.model, self.objective, self.config, self.context = model, objective, config, context
-        self.device, self.tokens_per_row = device, tokens_per_row
-        self.runner = model  # what steps are run with: the model, or its compiled form
+        self.world, self.device, self.tokens_per_row = world, device, tokens_per_row
+        self.spread = spread(model, world, config.parallel, device)
+        self.runner = self.spread.runner  # what steps are run with: the model, wrapped or compiled
         self.optimizer = make_optimizer(model, config)
         self.average = WeightAverage(model, config.ema_decay) if config.ema_decay is not None else None
         self.instruments = Instruments(model, objective, config, context, tokens_per_row)
+        self.saver = CheckpointSaver(context.run_dir, config, world, self.spread.split, self._saved)
         self.scaler: LossScaler | None = None
         self.saved_scaler: dict[str, float] | None = None
         self.result = TrainResult(0, 0, 0.0)
@@ -230,30 +186,34 @@ class _Loop:
 
     def resume(self) -> None:
         """Go on from the newest good checkpoint, removing damaged ones; start anew where there is none."""
-        context, result = self.context, self.result
-        for checkpoint in reversed(list_checkpoints(context.run_dir)):
-            try:
-                state = load_checkpoint(checkpoint, self.model, self.optimizer, self.average)
-            except StorageError as error:
-                context.log(f"{error.message} It was removed, and the one before it is used.", "warning")
-                shutil.rmtree(checkpoint.path, ignore_errors=True)
-                continue
-            result.steps, result.seconds, result.metrics = state["step"], state["seconds"], state["metrics"]
-            result.best_val_loss, result.skipped_steps = state["best_val_loss"], state["skipped"]
-            self.samples = state.get("samples", result.steps * self.config.batch_size)
-            result.tokens = round(self.tokens_per_row * self.samples)
-            self.threads, self.bad_steps = state["threads"], state["bad_steps"]
-            self.saved_scaler = state.get("scaler")
-            self.saved_step = result.steps
-            configure_threads(self.threads)  # bit for bit needs the same split of sums
-            context.log(f"Resumed from the checkpoint of step {result.steps}.")
-            if state["optimizer"] != self.config.optimizer:
-                context.log(
-                    f"The checkpoint was written with {state['optimizer']}: "
-                    f"{self.config.optimizer} starts without memory of earlier gradients.",
-                    "warning",
-                )
+        context, result, world = self.context, self.result, self.world
+        checkpoint = world.on_main(
+            lambda: newest_checkpoint(context.run_dir, lambda text: context.log(text, "warning"))
+        )
+        if checkpoint is None:
             return
+        state = load_checkpoint(checkpoint, self.model, self.optimizer, self.average, world)
+        result.steps, result.seconds, result.metrics = state["step"], state["seconds"], state["metrics"]
+        result.best_val_loss, result.skipped_steps = state["best_val_loss"], state["skipped"]
+        self.samples = state.get("samples", result.steps * self.config.batch_size)
+        result.tokens = round(self.tokens_per_row * self.samples)
+        self.bad_steps, self.saved_scaler = state["bad_steps"], state.get("scaler")
+        self.saved_step = result.steps
+        context.log(f"Resumed from the checkpoint of step {result.steps}.")
+        if restore_random(state, world, context.seed):
+            # A fork may ask for other threads; else those of the checkpoint, so that sums are split alike.
+            self.threads = configure_threads(self.config.threads or state["threads"])
+        else:
+            context.log(
+                f"Processes: {state.get('processes', 1)} when the checkpoint was written, {world.size} now. "
+                "The data goes on in its order, random numbers are drawn anew."
+            )
+        if state["optimizer"] != self.config.optimizer:
+            context.log(
+                f"The checkpoint was written with {state['optimizer']}: "
+                f"{self.config.optimizer} starts without memory of earlier gradients.",
+                "warning",
+            )
 
     def prepare(self) -> None:
         """Settle the precision, and compile the model if asked to."""
@@ -264,27 +224,31 @@ class _Loop:
             if self.saved_scaler is not None:
                 self.scaler.load(self.saved_scaler)
         if self.config.compile:
-            self.runner = compiled(self.model, self.device)
+            self.runner = compiled(self.spread.runner, self.device)
 
     def _resolve_precision(self) -> str:
         config, context = self.config, self.context
         if config.precision != "auto":
             check_precision(config.precision, self.device)
             return config.precision
-        file = context.run_dir / RESOLVED_FILE
-        resolved = read_json(file) if file.is_file() else {}
+        file, world = context.run_dir / RESOLVED_FILE, self.world
+        resolved = world.on_main(lambda: read_json(file) if file.is_file() else {})
         if "precision" not in resolved:
-            batch = self.objective.batch(self.samples, config.micro_batch_size or config.batch_size)
+            rows = world.rows(config.batch_size)
+            batch = self.objective.batch(
+                self.samples + rows.start,
+                min(config.micro_batch_size or config.batch_size, rows.stop - rows.start),
+            )
 
             def run(precision: str) -> None:
                 accumulate(self.model, self.objective, batch, None, self.device, precision=precision)
                 self.optimizer.zero_grad(set_to_none=True)
 
             self.model.train()
-            with preserve_rng():
-                seconds = measure_precisions(run, self.device)
-            resolved["precision"] = choose_precision(seconds)
-            write_json_atomic(file, resolved)
+            with preserve_rng(), self.spread.accumulating(last=True):
+                seconds = measure_precisions(run, self.device, steady=world.size > 1)
+            resolved["precision"] = world.broadcast(choose_precision(seconds))
+            world.on_main(lambda: write_json_atomic(file, resolved))
             times = ", ".join(f"{name} {1e3 * value:.1f} ms" for name, value in seconds.items())
             context.log(f"Precision {resolved['precision']} was chosen; a micro-batch took: {times}.")
         precision: str = resolved["precision"]
@@ -295,8 +259,9 @@ class _Loop:
         self.model.train()
         started, earlier = time.perf_counter(), result.seconds
         while result.steps < config.steps:
-            if context.should_stop():
+            if self._asked_to_stop():
                 self.save()
+                self.saver.wait()
                 context.log(f"Stopped at step {result.steps}, with a checkpoint to resume from.")
                 raise StopRequested
             self.step()
@@ -311,15 +276,25 @@ class _Loop:
             result.seconds = earlier + time.perf_counter() - started
         # The finished weights too, so that a run killed while publishing loses nothing.
         self.save()
+        self.saver.wait()
         context.metrics.flush()
 
+    def _asked_to_stop(self) -> bool:
+        """Return what the first process says: it alone is asked; raise where writing a checkpoint failed."""
+        told = 2 if self.saver.failed() else int(self.context.should_stop())
+        told = self.world.broadcast_number(told)
+        if told == 2:
+            self.saver.wait()
+        return told == 1
+
     def step(self) -> None:
-        config, result, scaler = self.config, self.result, self.scaler
+        config, result, scaler, world = self.config, self.result, self.scaler, self.world
         begin = time.perf_counter()
         rate = learning_rate(result.steps, config)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(result.steps, config, group["peak_lr"])
-        batch = self.objective.batch(self.samples, config.batch_size)
+        rows = world.rows(config.batch_size)
+        batch = self.objective.batch(self.samples + rows.start, rows.stop - rows.start)
         waited = time.perf_counter() - begin
         means = accumulate(
             self.runner,
@@ -329,13 +304,16 @@ class _Loop:
             self.device,
             precision=result.precision,
             scale=None if scaler is None else scaler.scale,
+            world=world,
+            most_rows=world.most_rows(config.batch_size),
+            accumulating=self.spread.accumulating,
         )
         if scaler is not None:
             scaler.unscale(self.model.parameters())
         measured = self.instruments.wants(result.steps + 1)
         if measured:
             self.instruments.before_update()
-        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip, foreach=True))
+        norm = clip_grad_norm(self.model, config.grad_clip)
         self._update(means["loss"], norm)
         self.optimizer.zero_grad(set_to_none=True)
         result.steps += 1
@@ -387,7 +365,8 @@ class _Loop:
     def _update(self, loss: float, norm: float) -> None:
         """Take the optimizer's step, or count it as skipped where the gradient is not finite."""
         result, scaler = self.result, self.scaler
-        finite = math.isfinite(norm) and math.isfinite(loss)
+        # All processes see the same mean loss and norm; should a card err, they still decide as one.
+        finite = self.world.reduce_sums([not (math.isfinite(norm) and math.isfinite(loss))]) == [0]
         # fp16 gradients overflow when the scale is too high: no trouble while there is some of it to halve.
         overflow = scaler is not None and math.isfinite(loss) and not finite and scaler.scale > 1
         if scaler is not None:
@@ -420,6 +399,7 @@ class _Loop:
             preserve_rng(),
             torch.no_grad(),
             self._shown_weights(),
+            self.spread.whole(),
             autocast(self.result.precision, self.device),
         ):
             values = self.objective.evaluate(self.model)
@@ -441,9 +421,13 @@ class _Loop:
         state = StepState(
             step, self.config.steps, self.model, last=step == self.config.steps, **self.hook_state
         )
-        with preserve_rng(), torch.no_grad(), self._shown_weights():
+
+        def run() -> None:
             for hook in wanted:
                 hook(state, self.context)
+
+        with preserve_rng(), torch.no_grad(), self._shown_weights(), self.spread.whole():
+            self.world.on_main(run)
         self.model.train()
 
     def save(self) -> None:
@@ -461,14 +445,19 @@ class _Loop:
             "scaler": None if self.scaler is None else self.scaler.state(),
         }
         self.context.metrics.flush()
-        save_checkpoint(
-            self.context.run_dir,
-            result.steps,
-            self.model,
-            self.optimizer,
-            state,
-            self.config.keep_checkpoints,
-            self.average,
+        self.saver.save(
+            take_snapshot(
+                result.steps,
+                self.model,
+                self.optimizer,
+                state,
+                self.average,
+                world=self.world,
+                copies=self.config.async_checkpoints,
+                split=self.spread.split,
+            )
         )
         self.saved_step = result.steps
-        self.context.event("checkpoint", {"step": result.steps})
+
+    def _saved(self, step: int) -> None:
+        self.context.event("checkpoint", {"step": step})

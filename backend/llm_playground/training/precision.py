@@ -55,7 +55,9 @@ def candidates(device: str) -> tuple[str, ...]:
     return ("float32", "bf16")
 
 
-def measure_precisions(run: Callable[[str], object], device: str) -> dict[str, float]:
+def measure_precisions(
+    run: Callable[[str], object], device: str, *, steady: bool = False
+) -> dict[str, float]:
     """Return the median seconds of a pass in each format of :func:`candidates`.
 
     The formats take turns, so that other work on the machine weighs on all of them alike; the first pass of
@@ -63,6 +65,7 @@ def measure_precisions(run: Callable[[str], object], device: str) -> dict[str, f
 
     Args:
         run: does a pass, forward and backward, in the named format.
+        steady: take all passes however long they are: several processes must take the same number.
     """
     names = candidates(device)
     times: dict[str, list[float]] = {name: [] for name in names}
@@ -75,7 +78,7 @@ def measure_precisions(run: Callable[[str], object], device: str) -> dict[str, f
             _wait(device)
             if trial:
                 times[name].append(time.perf_counter() - begin)
-        if trial and time.perf_counter() - began > _ENOUGH_S:
+        if trial and not steady and time.perf_counter() - began > _ENOUGH_S:
             break
     return {name: median(values) for name, values in times.items()}
 

@@ -88,9 +88,10 @@ class NextToken:
         """
         from llm_playground.training.balance import balance_loss
         from llm_playground.training.engine import Term
-        from llm_playground.transformer.loss import cross_entropy_sum
+        from llm_playground.transformer.loss import count_targets
 
-        total, count = cross_entropy_sum(model(batch["inputs"]), batch["targets"])
+        total = model(batch["inputs"], targets=batch["targets"])
+        count = count_targets(batch["targets"])
         terms = {"cross_entropy": Term(total, count)}
         balance = balance_loss(model) if self.expert_balance else None
         if balance is not None:
@@ -99,14 +100,18 @@ class NextToken:
 
     def evaluate(self, model: torch.nn.Module) -> dict[str, float]:
         """Return ``val/loss`` (nats per token) and ``val/bits_per_byte`` over the same samples every time."""
+        from llm_playground.training.distributed import World
+
+        world = World.current()
         total = count = 0.0
         device = next(model.parameters()).device
-        for start in range(0, self.eval_rows, self.rows_at_once):
+        for start in range(0, self.eval_rows, self.rows_at_once)[world.rank :: world.size]:
             batch = self._tensors(self.val, start, min(self.rows_at_once, self.eval_rows - start))
             term = self.loss(model, {name: value.to(device) for name, value in batch.items()})[
                 "cross_entropy"
             ]
             total, count = total + float(term.sum), count + term.count
+        total, count = world.reduce_sums([total, count])
         loss = total / count
         return {"val/loss": loss, "val/bits_per_byte": loss / math.log(2) / self.val.bytes_per_token}
 
@@ -160,8 +165,8 @@ def resolve_model(config: PretrainConfig, tokenizer: BPETokenizer) -> ModelConfi
     return shape
 
 
-def run(config: PretrainConfig, context: Context) -> Artifact:
-    """Pre-train and publish the base model as a Hugging Face folder.
+def run(config: PretrainConfig, context: Context) -> Artifact | None:
+    """Pre-train and publish the base model as a Hugging Face folder; the first process returns it.
 
     Raises:
         NotFoundError, ConfigError, InputError: ids, shape or data are wrong.
@@ -171,6 +176,7 @@ def run(config: PretrainConfig, context: Context) -> Artifact:
     from llm_playground.data.loader import TokenLoader
     from llm_playground.tokenization import load_tokenizer
     from llm_playground.training.balance import balance_weight
+    from llm_playground.training.distributed import World
     from llm_playground.training.engine import train
     from llm_playground.training.planner import check_memory
     from llm_playground.transformer import TransformerLM
@@ -190,7 +196,7 @@ def run(config: PretrainConfig, context: Context) -> Artifact:
         balance_weight(shape),
         settings.micro_batch_size,
     )
-    check_memory(shape, settings, length, context)
+    check_memory(shape, settings, length, context, ranks=World.current().local_size)
     seed_everything(context.seed)
     model = TransformerLM(shape)
     context.log(f"A model of {model.num_parameters():,} parameters, family {shape.family}.")
@@ -199,7 +205,7 @@ def run(config: PretrainConfig, context: Context) -> Artifact:
     )
     return publish_model(
         context,
-        model,
+        result.model,
         tokenizer,
         name=config.name,
         parents=[tokens.id],
@@ -219,8 +225,15 @@ def publish_model(
     config: StageConfig,
     card: dict[str, Any],
     figures: dict[str, Any],
-) -> Artifact:
-    """Write a trained model with its tokenizer as an artifact of the workspace."""
+) -> Artifact | None:
+    """Write a trained model with its tokenizer as an artifact of the workspace.
+
+    Of several processes only the first one does; the others return None.
+    """
+    from llm_playground.training.distributed import World
+
+    if not World.current().is_main:
+        return None
     summary = {
         "parameters": model.num_parameters(),
         "vocab_size": model.config.vocab_size,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from llm_playground.core import NullContext, Workspace
 from llm_playground.core.errors import StopRequested
+from llm_playground.post_training.sft import AnswerTokens, ConversationBatches
 from llm_playground.training import Term, TrainingConfig, TrainResult, train
 from llm_playground.training.checkpoint import list_checkpoints
 from llm_playground.transformer import ModelConfig, TransformerLM
@@ -57,8 +58,20 @@ class Counting:
         assert not model.training and not torch.is_grad_enabled()
         if self.evaluations is not None:
             return {"val/loss": next(self.evaluations)}
-        term = self.loss(model, self.batch(10**6, 4))["cross_entropy"]
+        device = next(model.parameters()).device
+        batch = {name: value.to(device) for name, value in self.batch(10**6, 4).items()}
+        term = self.loss(model, batch)["cross_entropy"]
         return {"val/loss": float(term.sum) / term.count}
+
+
+def answers() -> AnswerTokens:
+    """Conversations of many lengths, of which some positions count: no two processes count alike."""
+    rows = []
+    for number in range(24):
+        length = 5 + (7 * number) % 9
+        ids = [(number + place) % 32 for place in range(length)]
+        rows.append((ids, [int(place % (2 + number % 3) == 1) for place in range(length)]))
+    return AnswerTokens(ConversationBatches(rows[4:], 4, seed=1, pad_id=0), rows[:4], 4)
 
 
 def go(
@@ -88,7 +101,9 @@ def go(
         )
     except StopRequested:
         result = None
-    return context, {name: value.clone() for name, value in model.state_dict().items()}, result
+    trained = model if result is None else result.model
+    weights = {} if trained is None else {name: value.clone() for name, value in trained.state_dict().items()}
+    return context, weights, result
 
 
 def numbers(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from llm_playground.core import ConfigError, NotFoundError, StorageError
 from llm_playground.core.errors import ConflictError
@@ -25,7 +27,8 @@ def test_with_the_same_settings_it_is_the_same_run(source, tmp_path: Path) -> No
     folder, whole, weights, _ = source
     checkpoint = fork_run(folder, tmp_path / "fork", TrainingConfig(**SETTINGS), step=4)
     assert checkpoint.step == 4 and steps(tmp_path / "fork") == [4]
-    assert json.loads((tmp_path / "fork" / "fork.json").read_text()) == {"run": "run-1", "step": 4}
+    origin = {"run": "run-1", "step": 4, "samples": 4 * SETTINGS["batch_size"]}
+    assert json.loads((tmp_path / "fork" / "fork.json").read_text()) == origin
     context, same, _ = go(tmp_path / "fork")
     assert context.messages[0] == "Resumed from the checkpoint of step 4."
     assert numbers(context) == [row for row in numbers(whole) if row[0] > 4] and equal(same, weights)
@@ -72,7 +75,7 @@ def test_forks_that_cannot_be_are_refused(source, tmp_path: Path) -> None:
     assert str(missing.value) == (
         "The run run-1 has no checkpoint of step 5. It has those of the steps 4, 8, 12."
     )
-    with pytest.raises(NotFoundError, match=r"^The run nothing has no checkpoint to fork from\.$"):
+    with pytest.raises(NotFoundError, match=r"^The run nothing has no checkpoint\.$"):
         fork_run(tmp_path / "nothing", tmp_path / "fork", config)
     with pytest.raises(ConfigError) as done:
         fork_run(folder, tmp_path / "fork", config, step=12)
@@ -93,3 +96,33 @@ def test_a_damaged_checkpoint_is_not_forked(source, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"step_00000004 is damaged: model\.safetensors"):
         fork_run(tmp_path / "one", tmp_path / "two", TrainingConfig(**SETTINGS), step=4)
     assert not os.path.exists(tmp_path / "two")
+
+
+def test_a_checkpoint_deleted_meanwhile_leaves_nothing(
+    source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fork_run(source[0], tmp_path / "one", TrainingConfig(**SETTINGS), step=4)
+    copy = shutil.copyfile
+
+    def deleting(path: Path, target: Path) -> None:
+        shutil.rmtree(path.parent)
+        copy(path, target)
+
+    monkeypatch.setattr(shutil, "copyfile", deleting)
+    with pytest.raises(NotFoundError, match=r"^The checkpoint of step 4 was deleted while it was copied\."):
+        fork_run(tmp_path / "one", tmp_path / "two", TrainingConfig(**SETTINGS), step=4)
+    assert steps(tmp_path / "two") == [] and not (tmp_path / "two" / "fork.json").exists()
+
+
+def test_other_threads_hold_and_unsaid_ones_are_the_sources(source, tmp_path: Path) -> None:
+    used = torch.get_num_threads()
+    try:
+        for threads, expected in ((2, 2), (None, 1)):
+            folder = tmp_path / str(threads)
+            settings = {**SETTINGS, "threads": threads}
+            fork_run(source[0], folder, TrainingConfig(**settings), step=8)
+            go(folder, threads=threads, stop_at=9)
+            state = json.loads((folder / "checkpoints" / "step_00000009" / "state.json").read_text())
+            assert state["threads"] == expected
+    finally:
+        torch.set_num_threads(used)

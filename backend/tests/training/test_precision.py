@@ -129,12 +129,12 @@ def test_auto_measures_without_touching_the_run(tmp_path: Path) -> None:
 def test_autos_choice_is_made_once_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, weights, _ = go(tmp_path / "named", precision="bf16")
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "measure_precisions", lambda run, device: {"float32": 2e-3, "bf16": 1e-3})
+        patch.setattr(engine, "measure_precisions", lambda *_, **__: {"float32": 2e-3, "bf16": 1e-3})
         first, _, _ = go(tmp_path / "auto", precision="auto", stop_at=3)
         assert first.messages[0] == (
             "Precision bf16 was chosen; a micro-batch took: float32 2.0 ms, bf16 1.0 ms."
         )
-        patch.setattr(engine, "measure_precisions", lambda run, device: pytest.fail("measured again"))
+        patch.setattr(engine, "measure_precisions", lambda *_, **__: pytest.fail("measured again"))
         second, resumed, result = go(tmp_path / "auto", precision="auto")
     assert json.loads((tmp_path / "auto" / "resolved.json").read_text()) == {"precision": "bf16"}
     assert result is not None and result.precision == "bf16" and equal(resumed, weights)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor
 
+from llm_playground.training.spread import whole
+
 _BLOCK = re.compile(r"^((?:[a-z_]+\.)*blocks\.\d+)\.")
 
 
@@ -40,10 +42,3 @@ def layer_norms(tensors: Mapping[str, Tensor] | Iterable[tuple[str, Tensor]]) ->
         return {}
     numbers = torch.stack(list(squares.values())).sqrt().tolist()  # one wait for the device
     return dict(zip(squares, numbers, strict=True))
-
-
-def whole(tensor: Tensor) -> Tensor:
-    """Return a DTensor's full value, any other tensor as it is."""
-    full = getattr(tensor, "full_tensor", None)
-    result: Tensor = tensor if full is None else full()
-    return result

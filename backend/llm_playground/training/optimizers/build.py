@@ -40,7 +40,8 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
         )
     if config.optimizer == "lion":
         return Lion(groups, lr=config.learning_rate, betas=(config.beta1, config.beta2))
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=True)
+    split = any(hasattr(p, "device_mesh") for p in model.parameters())  # PyTorch's fused SGD takes them whole
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, fused=not split)
 
 
 def _decay_groups(parameters: Sequence[Tensor], config: TrainingConfig) -> list[dict[str, Any]]:

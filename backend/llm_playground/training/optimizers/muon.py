@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from llm_playground.training.spread import put, whole
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # the quintic whose slope at 0 is steep: Jordan et al. 2024
 NEWTON_SCHULZ_STEPS = 5
 _CHUNK = 2**24  # numbers orthogonalized at once, which bounds the memory of the intermediates
@@ -131,11 +133,19 @@ class Muon(torch.optim.Optimizer):
         momenta = [self.state[parameter]["momentum_buffer"] for parameter in params]
         mu, rate = group["momentum"], group["lr"]
         torch._foreach_lerp_(momenta, gradients, 1 - mu)
-        directions = torch._foreach_lerp(gradients, momenta, mu)
-        self._orthogonalize_all(params, directions)
+        directions = self._orthogonalized(params, torch._foreach_lerp(gradients, momenta, mu))
         if group["weight_decay"]:
             torch._foreach_mul_(params, 1 - rate * group["weight_decay"])
         torch._foreach_add_(params, directions, alpha=-rate)
+
+    def _orthogonalized(self, params: Sequence[Tensor], directions: Sequence[Tensor]) -> list[Tensor]:
+        """Return the directions made orthogonal; where they are split, each process works on whole ones."""
+        wholes = [whole(direction) for direction in directions]
+        self._orthogonalize_all(params, wholes)
+        return [
+            put(direction, made) if hasattr(direction, "device_mesh") else made
+            for direction, made in zip(directions, wholes, strict=True)
+        ]
 
     def _orthogonalize_all(self, params: Sequence[Tensor], directions: Sequence[Tensor]) -> None:
         """Replace the directions by orthogonal, scaled ones; matrices of one shape go in one batch."""
