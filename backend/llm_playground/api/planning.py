@@ -27,12 +27,17 @@ class PlanRequest(BaseModel):
         default_factory=dict, description="The stage's settings; ids of data may be left out."
     )
     device: str = Field("this", min_length=1, max_length=100, description="Of the device table, or this.")
-    devices: int = Field(1, ge=1, le=65_536, description="How many work side by side.")
+    devices: int | None = Field(
+        None, ge=1, le=65_536, description="How many work side by side; null: as many as processes."
+    )
     utilization: float = Field(
         0.4, gt=0, le=1, description="Share of the peak rate that is reached, where nothing is measured."
     )
     measure: bool = Field(
         False, description="Time parts of the model on this machine first, which takes some seconds."
+    )
+    remembered: bool = Field(
+        False, description="Without measuring, count parts that were timed before all the same."
     )
 
 
@@ -49,6 +54,7 @@ class PlannedMemory(BaseModel):
     logits: int
     holes: int = Field(description="What a processor's heap cannot use.")
     moments: dict[str, int] = Field(description="All that is there at each of the moments of a step.")
+    parts: dict[str, int] = Field(description="What the peak is made of; their sum is the peak.")
     peak: int
     worst: str = Field(description="The moment of the peak.")
 
@@ -83,13 +89,17 @@ class TrainingPlan(BaseModel):
 
     device: str
     devices: int
-    memory_bytes: int = Field(description="What one device has for this.")
+    memory_bytes: int = Field(
+        description="What one device has for this, or one of the processes that share a processor."
+    )
     parameters: int
+    steps: int
     tokens: int = Field(description="To train on in all.")
     flops_per_step: float
     configured: PlannedChoice
     suggested: PlannedChoice | None = Field(description="What would fit, where the configured does not.")
     fits: bool
+    refused: bool = Field(description="So far from fitting that the stage would not begin.")
     time: PlannedTime | None
     tokens_per_second: float | None
     energy_kwh: float | None
@@ -112,5 +122,6 @@ def plan_run(body: PlanRequest, state: State) -> TrainingPlan:
         devices=body.devices,
         utilization=body.utilization,
         measure=body.measure,
+        remembered=body.remembered,
     )
     return TrainingPlan(**found.to_dict())

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _EXTRA = """
 also: --stage NAME (pretrain or sft; default pretrain), --config FILE (a YAML file to start from),
-      --device NAME (of the device table; default this machine), --devices N (side by side; default 1),
+      --device NAME (of the device table; default this machine),
+      --devices N (side by side; default as many as there are processes),
       --utilization SHARE (of the peak rate, where nothing is measured; default 0.4),
       --no-measure (do not time parts of the model here), --json (print JSON)"""
 _PARTS = (
@@ -41,7 +42,8 @@ def plan(name: str, arguments: list[str]) -> int:
     stage = take(rest, "--stage") or "pretrain"
     file = take(rest, "--config")
     device = take(rest, "--device") or "this"
-    devices = int(_number(take(rest, "--devices") or "1", "devices", whole=True))
+    count = take(rest, "--devices")
+    devices = None if count is None else int(_number(count, "devices", whole=True))
     utilization = _number(take(rest, "--utilization") or "0.4", "utilization")
     measure = take(rest, "--no-measure", flag=True) is None
     as_json = take(rest, "--json", flag=True) is not None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -59,7 +61,7 @@ def plan_stage(workspace: Workspace, stage: str, values: Mapping[str, Any], **op
         workspace: where its data and models are, and the device table.
         stage: ``pretrain`` or ``sft``.
         values: its settings; those that name data may be left out.
-        options: ``device``, ``devices``, ``utilization``, ``measure`` and ``clock`` of
+        options: ``device``, ``devices``, ``utilization``, ``measure``, ``remembered`` and ``clock`` of
             :func:`~llm_playground.training.planner.plan_training`.
 
     Raises:
@@ -93,8 +95,6 @@ def _pretraining(workspace: Workspace, config: PretrainPlanConfig) -> tuple[Mode
 
 
 def _fine_tuning(workspace: Workspace, config: SFTPlanConfig) -> tuple[ModelConfig, Workload]:
-    from llm_playground.post_training.sft import chat_tokenizer, read_conversations
-    from llm_playground.tokenization import encode_chat
     from llm_playground.training.planner import Workload
     from llm_playground.transformer import ModelConfig
 
@@ -104,10 +104,7 @@ def _fine_tuning(workspace: Workspace, config: SFTPlanConfig) -> tuple[ModelConf
     if not config.dataset:
         return shape, Workload(context, float(context))
     dataset = workspace.get(config.dataset, "dataset")
-    tokenizer = chat_tokenizer(source.path, config.chat_template)
-    conversations = read_conversations(dataset.path)
-    stride = max(1, len(conversations) // _SAMPLED)
-    lengths = [len(encode_chat(tokenizer, messages).ids) - 1 for messages in conversations[::stride]]
+    lengths = _lengths(source.path, dataset.path, config.chat_template)
     usable = [length for length in lengths if 1 <= length <= context]
     if not usable:
         raise InputError(
@@ -115,3 +112,15 @@ def _fine_tuning(workspace: Workspace, config: SFTPlanConfig) -> tuple[ModelConf
             field="dataset",
         )
     return shape, Workload(max(usable), sum(usable) / len(usable))
+
+
+@lru_cache(maxsize=16)
+def _lengths(model: Path, dataset: Path, template: str | None) -> tuple[int, ...]:
+    """Return the tokens of some of a data set's conversations; neither folder ever changes."""
+    from llm_playground.post_training.sft import chat_tokenizer, read_conversations
+    from llm_playground.tokenization import encode_chat
+
+    tokenizer = chat_tokenizer(model, template)
+    conversations = read_conversations(dataset)
+    stride = max(1, len(conversations) // _SAMPLED)
+    return tuple(len(encode_chat(tokenizer, messages).ids) - 1 for messages in conversations[::stride])

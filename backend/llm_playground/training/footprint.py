@@ -13,7 +13,7 @@ and the logits are gone before the first of them. The peak is the greatest of fi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from llm_playground.training.config import TrainingConfig
 
 _FLOAT = 4  # bytes: weights, gradients and states are float32 in every precision
+HEAD_LOGITS = 2**24  # transformer.fused makes so many logits at once
 _LOSS_BYTES = 12  # for each logit, in the loss's backward pass: see transformer.analysis.memory
 _SCORING_BYTES = 8  # without gradients: the logits and their log-probabilities
 _MUON_CHUNK = 2**24  # numbers that Muon makes orthogonal at once, in about five copies
-# On a processor, tensors below 32 MiB lie in the C library's heap, which keeps holes between them (larger
-# ones are mapped and given back); the share was measured on trainings of 1 to 124 million parameters.
-_HEAP_LIMIT = 32 * 2**20
+# On a processor all tensors lie in the C library's heap (see core.devices.keep_freed_memory), which keeps
+# holes between them; share and rest were measured on trainings of 1 to 124 million parameters.
 _HOLES = 0.3
+_HEAP_REST = 20 * 2**20
 _STATES = {"adamw": "adamw", "muon": "muon", "lion": "lion", "sgd": "momentum"}
 
 
@@ -55,6 +56,8 @@ class Footprint:
         logits: what the loss makes of a micro-batch's logits.
         holes: what a processor's heap holds beyond the moments: it gives back little of what it once had.
         moments: the five moments of this module, all that is there at each of them.
+        parts: what the peak is made of at its moment; the sum of them is the peak. Beside the names above:
+            ``gathered`` weights (fsdp) and the optimizer's ``working`` space.
     """
 
     base: int
@@ -67,6 +70,7 @@ class Footprint:
     logits: int
     holes: int
     moments: Mapping[str, int]
+    parts: Mapping[str, int]
 
     @property
     def peak(self) -> int:
@@ -80,7 +84,13 @@ class Footprint:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON data."""
-        return {**asdict(self), "moments": dict(self.moments), "peak": self.peak, "worst": self.worst}
+        return {
+            **asdict(self),
+            "moments": dict(self.moments),
+            "parts": dict(self.parts),
+            "peak": self.peak,
+            "worst": self.worst,
+        }
 
 
 def footprint(
@@ -124,35 +134,49 @@ def footprint(
     per_device = [-(-part // shards) for part in (_FLOAT * total, _FLOAT * total, state)]
     held, gradients, optimizer = per_device
     average = held if settings.ema_decay is not None else 0
-    gathered = 2 * held if shards > 1 else 0
     logits = rows * length * config.vocab_size
     scores = rows * length * config.width * _FLOAT
     before = gradients if accumulating else 0
-    standing = base + held + optimizer + average + gathered
-    moments = {
-        "loss": standing + before + kept + _LOSS_BYTES * logits,
-        "head": standing + before + kept + 4 * logits + head + scores,
-        "recomputing": standing + max(before, head) + kept + again,
-        "update": standing + gradients + max(_update_bytes(settings, tensors), head),
-        "validation": standing
-        + _scoring(config, validation_rows, length)
-        + _SCORING_BYTES * validation_rows * length * config.vocab_size,
+    loss = {"activations": kept, "logits": _LOSS_BYTES * logits}
+    scored = {"activations": kept + scores, "logits": 4 * logits}
+    plain_head = config.logit_softcap is None and not config.head_bias and not config.head_transform
+    if heap and plain_head and precision == "float32" and not settings.compile:
+        # The head's loss is worked out some tokens at a time, with its gradients: see transformer.fused.
+        at_once = _FLOAT * min(rows * length, max(1, HEAD_LOGITS // config.vocab_size)) * config.vocab_size
+        loss = {"activations": kept + scores, "logits": at_once + head}
+        scored = {"activations": kept + 2 * scores, "logits": head}
+    lasting = {
+        "base": base,
+        "weights": held,
+        "optimizer": optimizer,
+        "average": average,
+        "gathered": 2 * held if shards > 1 else 0,
+    }
+    standing = sum(lasting.values())
+    made = {
+        "loss": {"gradients": before, **loss},
+        "head": {"gradients": before + head, **scored},
+        "recomputing": {"gradients": max(before, head), "activations": kept, "recomputed": again},
+        "update": {"gradients": gradients, "working": max(_update_bytes(settings, tensors), head)},
+        "validation": {
+            "activations": _scoring(config, validation_rows, length),
+            "logits": _SCORING_BYTES * validation_rows * length * config.vocab_size,
+        },
     }
     if checkpointing == "none":
-        del moments["recomputing"]
+        del made["recomputing"]
     if not validation_rows:
-        del moments["validation"]
+        del made["validation"]
+    moments = {name: standing + sum(parts.values()) for name, parts in made.items()}
     holes = 0
     if heap:
-        widest = _FLOAT * rows * length * max(2 * config.hidden_width, 3 * config.width)
-        scoring = (_LOSS_BYTES * logits, _FLOAT * logits)
-        left = _FLOAT * sum(w.copies * w.numel for w in tensors if _FLOAT * w.numel < _HEAP_LIMIT)
-        small, large = _by_size([(kept, widest), scoring, (before, 0)])
+        # What the passes had leaves holes that the gradients, and what the update needs, do not all fit into.
+        passes = max(sum(loss.values()), head + sum(scored.values()))
         if again:
-            small = max(small, _by_size([(kept + again + 3 * widest, widest)])[0])
-        whole = standing + round((1 + _HOLES) * small) + max(large, gradients - left)
-        whole += left + _update_bytes(settings, tensors)
-        holes = max(0, whole - max(moments.values()))
+            widest = _FLOAT * rows * length * max(2 * config.hidden_width, 3 * config.width)
+            passes = max(passes, kept + again + 3 * widest)
+        whole = standing + round((1 + _HOLES) * passes) + gradients + _update_bytes(settings, tensors)
+        holes = max(0, whole + _HEAP_REST - max(moments.values()))
     return Footprint(
         base=base,
         weights=held,
@@ -161,16 +185,11 @@ def footprint(
         average=average,
         activations=kept,
         recomputed=again,
-        logits=_LOSS_BYTES * logits,
+        logits=loss["logits"],
         holes=holes,
         moments=moments,
+        parts={**lasting, **made[max(moments, key=moments.__getitem__)], "holes": holes},
     )
-
-
-def _by_size(parts: Collection[tuple[int, int]]) -> tuple[int, int]:
-    """Return the bytes that lie in the heap and those that are mapped, of (bytes, their widest tensor)."""
-    small = sum(size for size, widest in parts if widest < _HEAP_LIMIT)
-    return small, sum(size for size, widest in parts if widest >= _HEAP_LIMIT)
 
 
 def _update_bytes(settings: TrainingConfig, tensors: tuple[Weight, ...]) -> int:
@@ -258,7 +277,10 @@ def _watched(config: ModelConfig, layers: int, rows: int, length: int, precision
         return tensor
 
     dtype = torch.bfloat16 if precision == "bf16" else torch.float16
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor), _cast_products(dtype):
+    # Autocast itself leaves tensors without numbers alone; parts of the model ask whether it is on.
+    told = torch.autocast("cpu", dtype=dtype)
+    hooks = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+    with hooks, told, _cast_products(dtype):
         model(ids)
     return sum(storage.nbytes() for key, storage in known.items() if key not in own)
 

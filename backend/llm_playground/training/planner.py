@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from llm_playground.core.device_table import THIS, Device, load_devices
 from llm_playground.core.errors import ConfigError, InputError
 from llm_playground.training.footprint import Footprint, footprint
-from llm_playground.training.probe import Probe, block_flops, probe, resident_bytes
+from llm_playground.training.probe import Probe, best_peak, block_flops, probe, resident_bytes
 from llm_playground.transformer.analysis.flops import count_flops
 from llm_playground.transformer.analysis.parameters import count_parameters
 
@@ -101,13 +101,14 @@ class Plan:
     """What :func:`plan_training` returns.
 
     Attributes:
-        device, devices: on what, and how many of them.
-        memory_bytes: what one device has for this.
-        parameters, tokens: of the model, and to train on in all.
+        device, devices: on what, and how many of them; on a processor, how many processes share it.
+        memory_bytes: what one device has for this, or one of the processes that share a processor.
+        parameters, steps, tokens: of the model, of the training, and to train on in all.
         flops_per_step: the model's own, without what is computed twice.
         configured: as the settings say.
         suggested: what would be better or would fit; None where nothing would fit, or no change is needed.
         fits: whether the configured training fits.
+        refused: whether it is so far from fitting that the stage would not begin.
         time: of the configured training, where it fits, else of the suggested one; None where none fits.
         tokens_per_second, energy_kwh, cost, currency: None where they are not known.
         warnings: sentences to act on.
@@ -118,11 +119,13 @@ class Plan:
     devices: int
     memory_bytes: int
     parameters: int
+    steps: int
     tokens: int
     flops_per_step: float
     configured: Choice
     suggested: Choice | None
     fits: bool
+    refused: bool
     time: Time | None
     tokens_per_second: float | None
     energy_kwh: float | None
@@ -148,9 +151,10 @@ def plan_training(
     workload: Workload,
     *,
     device: str = THIS,
-    devices: int = 1,
+    devices: int | None = None,
     utilization: float = 0.4,
     measure: bool = True,
+    remembered: bool = False,
     clock: str = "wall",
     workspace: Workspace | None = None,
 ) -> Plan:
@@ -161,9 +165,11 @@ def plan_training(
         settings: how to train.
         workload: what is read.
         device: name in the device table, or ``this``.
-        devices: how many work side by side; with ``parallel`` fsdp they divide the weights among them.
+        devices: how many work side by side; None: as many as the settings have processes. With ``parallel``
+            fsdp they divide the weights among them.
         utilization: share of the peak rate that is reached where nothing is measured.
         measure: whether to time parts of the model on this machine; off, its time follows from a rate.
+        remembered: without ``measure``, whether parts that were timed before still count.
         clock: see :func:`.probe.probe`.
         workspace: whose device table is read.
 
@@ -172,48 +178,63 @@ def plan_training(
         InputError: a number is out of range.
         TrainingError: measuring failed.
     """
-    _check(config, settings, workload, devices, utilization)
+    ranks = devices if devices is not None else settings.processes * settings.nodes
+    _check(config, settings, workload, utilization)
+    _check_ranks(settings, ranks, "processes" if devices is None else "devices")
     table = load_devices(workspace)
     here = device.lower() == THIS
     measured: Probe | None = None
     precision = _precision(settings, here)
     length = workload.length
-    share = -(-settings.batch_size // devices)
+    share = -(-settings.batch_size // ranks)
     wanted = min(settings.micro_batch_size or share, share)
-    if here and measure:
-        measured = probe(config, settings, rows=wanted, length=length, precision=precision, clock=clock)
+    if here and (measure or remembered):
+        measured = probe(
+            config, settings, rows=wanted, length=length, precision=precision, clock=clock, ask=measure
+        )
     chosen = None if measured is not None else table.find(device)
-    base, memory = _memory_of(settings, chosen, here, measured)
+    base, free, total = _memory_of(settings, chosen, here, measured)
     base += min(workload.data_bytes, settings.steps * settings.batch_size * 2**16)
     heap = _on_a_processor(settings) if here else _named(chosen).kind == "cpu"
-    sharing = _Sharing(config, settings, length, base, share, devices, precision, heap)
+    # Processes of one machine share its processor and its memory; a card is each one's own.
+    beside = 1 if not (here and heap) else ranks if devices is not None else settings.processes
+    memory = free // beside
+    sharing = _Sharing(config, settings, length, base, share, ranks, precision, heap)
     configured = sharing.choice(wanted, settings.activation_checkpointing)
     fits = configured.footprint.peak <= memory
+    refused = configured.footprint.peak * beside > total * (1 + _TOLERANCE)
     suggested = None if fits else sharing.best(memory)
     used = configured if fits else suggested
     notes = list(_notes(settings, precision, here, measured, chosen))
+    if beside > 1:
+        notes.append(f"The {beside} processes share this machine: the figures of memory are each one's own.")
     warnings = [] if fits else [_sentence(configured, suggested, memory, "this machine" if here else device)]
+    machines = ranks // beside
     flops = settings.batch_size * workload.mean_length * count_flops(config, length).per_token_training
     taken = None
     if used is not None and measured is not None and measured.timed:
-        taken = _measured_time(config, settings, workload, used, measured, wanted, devices, flops)
+        taken = _measured_time(config, settings, workload, used, measured, wanted, machines, beside, flops)
     elif used is not None:
         rate = measured.peak_flops if measured is not None else _named(chosen).peak(precision)[0]
-        taken = _rated_time(config, settings, workload, used, rate, utilization, devices, flops)
+        if here and heap:
+            rate = max(rate, best_peak())
+        taken = _rated_time(config, settings, workload, used, rate, utilization, machines, flops)
     watts = None if chosen is None else chosen.watts
     price = None if chosen is None else chosen.price_per_hour
-    hours = None if taken is None else taken.total / 3600 * devices
+    hours = None if taken is None else taken.total / 3600 * machines
     tokens = round(settings.steps * settings.batch_size * workload.mean_length)
     return Plan(
         device=THIS if here else _named(chosen).title,
-        devices=devices,
+        devices=ranks,
         memory_bytes=memory,
         parameters=count_parameters(config).total,
+        steps=settings.steps,
         tokens=tokens,
         flops_per_step=flops,
         configured=configured,
         suggested=suggested,
         fits=fits,
+        refused=refused,
         time=taken,
         tokens_per_second=None if taken is None else settings.batch_size * workload.mean_length / taken.step,
         energy_kwh=None if hours is None or watts is None else hours * watts / 1000,
@@ -370,18 +391,19 @@ def _free_and_total(device: str) -> tuple[int, int]:
 
 def _memory_of(
     settings: TrainingConfig, device: Device | None, here: bool, measured: Probe | None
-) -> tuple[int, int]:
-    """Return (bytes before there is a model, bytes that may be taken)."""
+) -> tuple[int, int, int]:
+    """Return (bytes before there is a model, bytes that may be taken, bytes that there are)."""
     if here:
         from llm_playground.core.devices import pick_device
 
         kind = pick_device(settings.device)
+        free, total = _free_and_total(kind)
         if kind.startswith("cuda"):
-            return 0, _free_and_total(kind)[0] - _CARD_BASE
-        base = measured.base_bytes if measured is not None else _PROCESS_BASE
-        return base, _free_and_total(kind)[0]
+            return 0, free - _CARD_BASE, total
+        return (measured.base_bytes if measured is not None else _PROCESS_BASE), free, total
     known = _named(device)
-    return (_CARD_BASE if known.kind == "gpu" else _PROCESS_BASE), known.memory_bytes
+    base = _CARD_BASE if known.kind == "gpu" else _PROCESS_BASE
+    return base, known.memory_bytes, known.memory_bytes
 
 
 def _on_a_processor(settings: TrainingConfig) -> bool:
@@ -413,18 +435,24 @@ def _measured_time(
     used: Choice,
     measured: Probe,
     timed_rows: int,
-    devices: int,
+    machines: int,
+    beside: int,
     flops: float,
 ) -> Time:
-    """Compose a step from measured parts; they were measured, or scaled, for a micro-batch of timed_rows."""
+    """Compose a step from measured parts; they were measured, or scaled, for a micro-batch of timed_rows.
+
+    What was timed had the whole machine; ``beside`` processes that share it do the rows one after another, as
+    it were, and each updates its own copy of the weights.
+    """
     length = workload.length
     each = workload.mean_length / length / timed_rows  # of a sequence
     shorter = max(1, round(workload.mean_length))
     inside = each * block_flops(config, shorter) / block_flops(config, length)
-    rows = settings.batch_size / devices
+    rows = settings.batch_size / machines
     blocks, outside = rows * inside * measured.blocks_s, rows * each * measured.outside_s
     again = rows * inside * measured.blocks_forward_s * _AGAIN[used.checkpointing]
-    step = blocks + outside + again + measured.update_s + measured.engine_s
+    update = measured.update_s * (1 if settings.parallel == "fsdp" else beside)
+    step = blocks + outside + again + update + measured.engine_s
     scoring = inside * measured.blocks_forward_s + each * measured.outside_s / 3
     validation = settings.eval_batches * settings.batch_size * scoring
     return Time(
@@ -432,13 +460,13 @@ def _measured_time(
         blocks=blocks,
         outside=outside,
         recomputed=again,
-        update=measured.update_s,
+        update=update,
         engine=measured.engine_s,
         validation=validation,
         total=settings.steps * step + _validations(settings) * validation,
         method="measured",
-        peak_flops=measured.peak_flops * devices,
-        utilization=flops / step / (measured.peak_flops * devices),
+        peak_flops=measured.peak_flops * machines,
+        utilization=flops / step / (measured.peak_flops * machines),
     )
 
 
@@ -449,11 +477,11 @@ def _rated_time(
     used: Choice,
     peak: float,
     utilization: float,
-    devices: int,
+    machines: int,
     flops: float,
 ) -> Time:
     """Work a step out from its operations and the rate that is reached."""
-    rate = peak * utilization * devices
+    rate = peak * utilization * machines
     counted = count_flops(config, workload.length)
     tokens = settings.batch_size * workload.mean_length
     inside = tokens * 3 * block_flops(config, workload.length)
@@ -470,8 +498,8 @@ def _rated_time(
         validation=validation,
         total=settings.steps * step + _validations(settings) * validation,
         method="rate",
-        peak_flops=peak * devices,
-        utilization=flops / step / (peak * devices),
+        peak_flops=peak * machines,
+        utilization=flops / step / (peak * machines),
     )
 
 
@@ -490,6 +518,8 @@ def _notes(
         )
     else:
         yield "Time follows from operations and the share of the peak rate that is taken to be reached."
+    if here and measured is None:
+        yield "This machine's rate is that of the first plan; what ran then lowered it. Measuring mends it."
     if measured is not None and not measured.timed:
         yield "The parts of this model are too large to be timed on this machine."
     if settings.precision == "auto":
@@ -504,9 +534,7 @@ def _notes(
             yield f"The price of {device.title} is as of {device.as_of}: check before you rely on it."
 
 
-def _check(
-    config: ModelConfig, settings: TrainingConfig, workload: Workload, devices: int, utilization: float
-) -> None:
+def _check(config: ModelConfig, settings: TrainingConfig, workload: Workload, utilization: float) -> None:
     if config.architecture != "decoder":
         raise InputError(f"A training of {config.architecture} models cannot be planned: decoders can.")
     if not 1 <= workload.length <= config.context_length:
@@ -514,13 +542,18 @@ def _check(
             f"length: {workload.length} is not between 1 and the context of {config.context_length}.",
             field="length",
         )
-    if not 1 <= devices <= settings.batch_size:
-        raise InputError(
-            f"devices: {devices} is not between 1 and batch_size ({settings.batch_size}).", field="devices"
-        )
     if not 0 < utilization <= 1:
         raise InputError(
             f"utilization: {utilization:g} is not above 0 and at most 1.",
             hint="Training reaches 0.3 to 0.5 of the peak on graphics cards.",
             field="utilization",
+        )
+
+
+def _check_ranks(settings: TrainingConfig, ranks: int, name: str) -> None:
+    if not 1 <= ranks <= settings.batch_size:
+        raise InputError(
+            f"{name}: {ranks} is not between 1 and batch_size ({settings.batch_size}).",
+            hint="Each of them takes a part of a batch.",
+            field=name if name == "devices" else f"training.{name}",
         )

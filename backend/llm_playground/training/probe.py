@@ -18,7 +18,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -39,9 +38,12 @@ _VOCABULARY = 64  # of the model whose blocks are timed: its own head and embedd
 _PASSES = 5
 _BUDGET_S = 1.2  # for the timed passes of one part; at least two are made
 _PASS_FLOPS = 2e10  # a timed pass does about so many operations at most
+_CARD_PASSES = 100  # so many times more on a graphics card, which a short pass leaves idle
 _SHORTEST = 256  # tokens to which a long sequence may be cut for timing
 _SHARE = 0.25  # of the memory that is free, the most that timing may take
 _TIMEOUT_S = 120.0
+_REMEMBERED = 64
+_ANSWERS: dict[str, Probe] = {}  # by question, the oldest first
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def probe(
     length: int,
     precision: str,
     clock: str = "wall",
-) -> Probe:
+    ask: bool = True,
+) -> Probe | None:
     """Measure in a process of its own; equal questions are answered from memory for as long as this one runs.
 
     Args:
@@ -91,12 +94,13 @@ def probe(
         rows, length: of a micro-batch.
         precision: of the products.
         clock: ``wall``, or ``process`` where other work on the machine should not count.
+        ask: whether to measure what is not in memory; off, None is returned then.
 
     Raises:
         TrainingError: the process failed or did not answer.
     """
     kept = ("optimizer", "momentum", "ema_decay", "device", "threads", "tf32")
-    request = {
+    question = {
         "config": config.model_dump(mode="json"),
         "training": {name: getattr(settings, name) for name in kept},
         "rows": rows,
@@ -104,11 +108,29 @@ def probe(
         "precision": precision,
         "clock": clock,
     }
-    return _asked(json.dumps(request))
+    request = json.dumps(question)
+    if request not in _ANSWERS and ask:
+        found = _asked(request)
+        while len(_ANSWERS) >= _REMEMBERED:
+            _ANSWERS.pop(next(iter(_ANSWERS)), None)
+        _ANSWERS[request] = found
+    return _ANSWERS.get(request)
 
 
-@lru_cache(maxsize=64)
+def best_peak() -> float:
+    """Return the highest rate that was found on this machine so far, 0 where nothing was measured yet.
+
+    A rate that was measured while something else ran is too low, so the best of several is the truest.
+    """
+    return max((found.peak_flops for found in [*_ANSWERS.values()]), default=0.0)
+
+
 def _asked(request: str) -> Probe:
+    """Let a process of its own measure.
+
+    Raises:
+        TrainingError: it failed or did not answer.
+    """
     from llm_playground.core.devices import THREAD_ENVIRONMENT
 
     command = [sys.executable, "-m", "llm_playground.training.probe"]
@@ -217,11 +239,12 @@ class Measurement:
         layers = self._whole_pattern()
         per_token = 3 * block_flops(self._blocks_config(layers), length)
         per_token = max(per_token, 6.0 * self.config.vocab_size * self.config.width)
-        tokens = max(1.0, _PASS_FLOPS / per_token)
+        enough = _PASS_FLOPS * (_CARD_PASSES if self.device.startswith("cuda") else 1)
+        tokens = max(1.0, enough / per_token)
         rows = max(1, min(rows, round(tokens / length)))
         if rows == 1:
             length = max(min(length, _SHORTEST), min(length, round(tokens)))
-        if rows * length * per_token < _PASS_FLOPS / 8:  # a small model: time more of it
+        if rows * length * per_token < enough / 8:  # a small model: time more of it
             layers = min(self.config.layers, max(layers, 4))
         return rows, length, layers
 
@@ -249,14 +272,17 @@ class Measurement:
     def _affordable(self, rows: int, length: int, layers: int) -> bool:
         """Say whether timing takes a small part of the free memory."""
         import psutil
+        import torch
 
         from llm_playground.training.footprint import footprint
 
+        card = self.device.startswith("cuda")
+        free = torch.cuda.mem_get_info()[0] if card else psutil.virtual_memory().available
         parts = [
             footprint(self._blocks_config(layers), self.settings, rows=rows, length=length).peak,
             16 * 2 * self.config.vocab_size * self.config.width,
         ]
-        return max(parts) <= _SHARE * psutil.virtual_memory().available
+        return max(parts) <= _SHARE * free
 
     def _blocks(self, layers: int) -> Any:
         from llm_playground.transformer import TransformerLM
@@ -268,6 +294,8 @@ class Measurement:
         import torch
         from torch import nn
 
+        from llm_playground.transformer.loss import head_cross_entropy_sum
+
         class Outside(nn.Module):
             def __init__(self, vocabulary: int, width: int, tied: bool) -> None:
                 super().__init__()
@@ -276,8 +304,11 @@ class Measurement:
                 if tied:
                     self.head.weight = self.embedding.weight
 
-            def forward(self, ids: Tensor) -> Tensor:
-                scores: Tensor = self.head(self.embedding(ids))
+            def forward(self, ids: Tensor, targets: Tensor | None = None) -> Tensor:
+                hidden: Tensor = self.embedding(ids)
+                if targets is not None:
+                    return head_cross_entropy_sum(hidden, self.head.weight, targets)
+                scores: Tensor = self.head(hidden)
                 return scores
 
         config = self.config
@@ -350,6 +381,7 @@ class Measurement:
         from llm_playground.training.config import TrainingConfig
         from llm_playground.training.engine import train
         from llm_playground.transformer import TransformerLM
+        from llm_playground.transformer.loss import cross_entropy_sum
 
         shape = ModelConfig(vocab_size=16, context_length=8, width=8, layers=1, heads=1)
         few = 12
@@ -363,9 +395,8 @@ class Measurement:
                 super().__init__()
                 self.table = torch.nn.Embedding(16, 16)
 
-            def forward(self, ids: Tensor) -> Tensor:
-                scores: Tensor = self.table(ids)
-                return scores
+            def forward(self, ids: Tensor, targets: Tensor) -> Tensor:
+                return cross_entropy_sum(self.table(ids), targets)[0]
 
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -405,9 +436,9 @@ class RandomTokens:
     def loss(self, model: nn.Module, batch: dict[str, Tensor]) -> dict[str, Any]:
         """Return the summed cross-entropy."""
         from llm_playground.training.engine import Term
-        from llm_playground.transformer.loss import cross_entropy_sum
 
-        return {"cross_entropy": Term(*cross_entropy_sum(model(batch["inputs"]), batch["targets"]))}
+        targets = batch["targets"]
+        return {"cross_entropy": Term(model(batch["inputs"], targets=targets), targets.numel())}
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Return nothing: only steps are timed."""

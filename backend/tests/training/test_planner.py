@@ -78,12 +78,28 @@ def test_the_parts_are_those_of_the_analysis() -> None:
         taken = footprint(SHAPE, TrainingConfig(optimizer=optimizer), rows=4, length=64, base=7)
         assert taken.weights == counted.weights and taken.gradients == counted.gradients
         assert taken.optimizer == counted.optimizer and taken.activations == counted.activations
-        assert taken.logits == counted.logits and taken.base == 7
+        card = footprint(SHAPE, TrainingConfig(optimizer=optimizer), rows=4, length=64, heap=False)
+        assert card.logits == counted.logits and taken.base == 7
+        # A processor has the logits of all 256 tokens once, and with them the gradient of the head.
+        assert taken.logits == 4 * SHAPE.vocab_size * (256 + SHAPE.width)
         # Not all is there at one time.
         assert taken.peak - taken.holes < counted.total_training
     sgd = footprint(SHAPE, TrainingConfig(optimizer="sgd", momentum=0.0), rows=4, length=64)
     averaged = footprint(SHAPE, TrainingConfig(ema_decay=0.9), rows=4, length=64)
     assert sgd.optimizer == 0 and averaged.average == averaged.weights
+
+
+@pytest.mark.parametrize("checkpointing", ["none", "full"])
+@pytest.mark.parametrize("rows", [1, 64])
+def test_the_peak_is_the_sum_of_its_parts(rows: int, checkpointing: str) -> None:
+    for optimizer in ("adamw", "muon"):
+        settings = TrainingConfig(optimizer=optimizer, ema_decay=0.9, activation_checkpointing=checkpointing)
+        how = {"rows": rows, "length": 64, "base": 7, "validation_rows": rows, "shards": 2}
+        taken = footprint(SHAPE, settings, **how)
+        assert sum(taken.parts.values()) == taken.peak
+        same = ("base", "weights", "optimizer", "average", "holes")
+        assert [taken.parts[name] for name in same] == [getattr(taken, name) for name in same]
+        assert taken.parts["gathered"] == 2 * taken.weights
 
 
 def a_device(memory: int) -> Device:
@@ -165,6 +181,36 @@ def test_devices_that_divide_the_weights_hold_a_part_of_them(box) -> None:
     assert divided.optimizer == alone.optimizer / 4 and divided.weights == alone.weights / 4
 
 
+def test_processes_share_a_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine(monkeypatch, 8 * 2**30, 4 * 2**30)
+    load = Workload(64, 64.0)
+    settings = TrainingConfig(batch_size=8, **CPU)
+    alone = plan_training(SHAPE, settings, load, measure=False)
+    two = settings.model_copy(update={"processes": 2, "nodes": 3})
+    with pytest.raises(InputError, match="processes: 12 is not between 1 and batch_size"):
+        plan_training(SHAPE, two.model_copy(update={"nodes": 6}), load, measure=False)
+    shared = plan_training(SHAPE, two, load, measure=False)
+    assert (alone.devices, shared.devices) == (1, 6)
+    assert (alone.memory_bytes, shared.memory_bytes) == (4 * 2**30, 2 * 2**30)
+    assert shared.configured.micro_batch_size == 2 and shared.configured.accumulation == 1
+    assert alone.time is not None and shared.time is not None
+    assert shared.time.step == pytest.approx(alone.time.step / 3)  # three machines, each shared by two
+    assert any("2 processes share this machine" in note for note in shared.notes)
+
+
+def test_a_plan_says_whether_the_stage_would_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = TrainingConfig(batch_size=512, **CPU)
+    need = plan_training(SHAPE, settings, Workload(64, 64.0), measure=False).configured.footprint.peak
+    for total, free, said in [
+        (2**40, need, "fits"),
+        (need, need // 2, "tight"),
+        (need // 2, 2**28, "refused"),
+    ]:
+        machine(monkeypatch, total, free)
+        plan = plan_training(SHAPE, settings, Workload(64, 64.0), measure=False)
+        assert (plan.fits, plan.refused) == (said == "fits", said == "refused")
+
+
 def test_bad_questions_are_refused(box, workspace: Workspace) -> None:
     settings = TrainingConfig(batch_size=8)
     with pytest.raises(InputError, match="devices: 9 is not between 1 and batch_size"):
@@ -186,6 +232,12 @@ def test_this_machine_is_timed_part_by_part() -> None:
     assert all(part > 0 for part in parts) and sum(parts) == pytest.approx(taken.step)
     assert 0 < taken.utilization < 1 and plan.cost is None
     assert 100 * 2**20 < plan.configured.footprint.base < 2**30
+    longer = settings.model_copy(update={"steps": 3})
+    known = plan_training(SHAPE, longer, Workload(64, 64.0), measure=False, remembered=True)
+    assert known.time is not None and known.time.step == taken.step
+    forgotten = plan_training(SHAPE, longer, Workload(64, 64.0), measure=False)
+    wider = plan_training(SHAPE, longer, Workload(32, 32.0), measure=False, remembered=True)
+    assert [plan.time.method for plan in (forgotten, wider) if plan.time] == ["rate", "rate"]
     half = plan_training(SHAPE, settings, Workload(64, 32.0))  # the same measurement, shorter sequences
     assert half.time is not None and half.time.outside == pytest.approx(taken.outside / 2)
 
