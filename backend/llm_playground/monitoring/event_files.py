@@ -43,7 +43,8 @@ def crc32c(data: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
-def _masked(data: bytes) -> bytes:
+def masked_crc(data: bytes) -> bytes:
+    """Return the four bytes by which a record's length or data are checked."""
     crc = crc32c(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
@@ -132,4 +133,4 @@ class EventFile:
 
     def _event(self, event: bytes) -> None:
         head = struct.pack("<Q", len(event))
-        self._file.write(head + _masked(head) + event + _masked(event))
+        self._file.write(head + masked_crc(head) + event + masked_crc(event))
