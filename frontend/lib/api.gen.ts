@@ -267,7 +267,7 @@ export interface paths {
         put?: never;
         /**
          * Resume
-         * @description Go on with a run that stopped, failed or died.
+         * @description Go on with a run that stopped, failed or died, with another number of processes if one is given.
          */
         post: operations["resume_run"];
         delete?: never;
@@ -390,6 +390,110 @@ export interface paths {
          * @description Return histograms of weights and gradients, evenly chosen through time.
          */
         get: operations["get_run_histograms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Batch
+         * @description Return a step's figures, its rows and the documents that they were cut from.
+         */
+        get: operations["get_step_batch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Checkpoints
+         * @description List a run's checkpoints, oldest first; a run that does not train has none.
+         */
+        get: operations["list_checkpoints"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/checkpoints/{step}/pin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Pin
+         * @description Keep a checkpoint in any case, also while its run goes on.
+         */
+        put: operations["pin_checkpoint"];
+        post?: never;
+        /**
+         * Unpin
+         * @description Let a checkpoint go when its run makes room.
+         */
+        delete: operations["unpin_checkpoint"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fork
+         * @description Start a new run from a checkpoint of this one, with other settings of training.
+         */
+        post: operations["fork_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{run_id}/lineage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Lineage
+         * @description Return what a run was made from, and all that was made from it, deleted things included.
+         */
+        get: operations["get_run_lineage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -536,6 +640,126 @@ export interface paths {
         get: operations["get_results"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/data/upload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload Text
+         * @description Receive one file, whose bytes are the request's body; nothing stays of one that breaks off.
+         */
+        post: operations["upload_text"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/data/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Uploads
+         * @description List what was uploaded, and say how large a file may be.
+         */
+        get: operations["list_uploads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/data/uploads/{upload_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete Upload
+         * @description Move an upload to the trash; a data set that was made of it stays.
+         */
+        delete: operations["delete_upload"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/data/uploads/{upload_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Upload
+         * @description Bring a deleted upload back.
+         */
+        post: operations["restore_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/data/datasets/{dataset_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete Dataset
+         * @description Move a data set to the trash, with the upload that it was made of; tokens and models stay.
+         */
+        delete: operations["delete_dataset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/data/datasets/{dataset_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Dataset
+         * @description Bring a deleted data set back, and its upload.
+         */
+        post: operations["restore_dataset"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1684,6 +1908,90 @@ export interface components {
             against?: number | null;
         };
         /**
+         * BatchRow
+         * @description A row of a batch.
+         */
+        BatchRow: {
+            /**
+             * Row
+             * @description Place in the batch, from 0.
+             */
+            row: number;
+            /**
+             * Sample
+             * @description Number of the sample in the run, from 0.
+             */
+            sample: number;
+            /**
+             * Epoch
+             * @description How often the data had been read before it began.
+             */
+            epoch: number;
+            /**
+             * Start
+             * @description Place of its first token in the shard; null: a conversation.
+             */
+            start: number | null;
+            /**
+             * Tokens
+             * @description How many it has; each but the first is predicted.
+             */
+            tokens: number;
+            /** Documents */
+            documents: components["schemas"]["RowDocument"][];
+            /**
+             * Preview
+             * @description How its text begins.
+             */
+            preview: string;
+            /**
+             * Loss
+             * @description Mean loss of its tokens that count, in nats.
+             */
+            loss?: number | null;
+            /**
+             * Worst
+             * @description Place of the token with the greatest loss.
+             */
+            worst?: number | null;
+            /**
+             * Texts
+             * @description Text of each token; joined, the row's text.
+             */
+            texts?: string[] | null;
+            /**
+             * Losses
+             * @description Loss of each token in nats; null where it does not count.
+             */
+            losses?: (number | null)[] | null;
+        };
+        /**
+         * BatchScore
+         * @description How the rows were scored.
+         */
+        BatchScore: {
+            /**
+             * Step
+             * @description Steps the weights were trained for.
+             */
+            step: number;
+            /**
+             * Words
+             * @description Which weights they are.
+             */
+            words: string;
+            /**
+             * Loss
+             * @description Mean over the tokens that count of all scored rows, in nats.
+             */
+            loss: number | null;
+            /**
+             * Rows
+             * @description How many rows were scored.
+             */
+            rows: number;
+        };
+        /**
          * Budget
          * @description What a training takes; null where the device, its price or its power is not known.
          */
@@ -1823,6 +2131,62 @@ export interface components {
             role: "system" | "user" | "assistant";
             /** Content */
             content: string;
+        };
+        /**
+         * CheckpointInfo
+         * @description A place that a run can be resumed or forked from.
+         */
+        CheckpointInfo: {
+            /**
+             * Step
+             * @description Optimizer steps done.
+             */
+            step: number;
+            /** Size Bytes */
+            size_bytes: number;
+            /**
+             * Created At
+             * @description Seconds since 1970.
+             */
+            created_at: number;
+            /**
+             * Train Loss
+             * @description Loss of the step.
+             */
+            train_loss: number | null;
+            /**
+             * Val Loss
+             * @description The newest that was measured at the step or before.
+             */
+            val_loss: number | null;
+            /**
+             * Newest
+             * @description The run would be resumed from it.
+             */
+            newest: boolean;
+            /**
+             * Best
+             * @description Has the lowest validation loss of those that are there.
+             */
+            best: boolean;
+            /**
+             * Pinned
+             * @description Kept in any case.
+             */
+            pinned: boolean;
+            /**
+             * Damaged
+             * @description What is wrong with it; only where that was asked for.
+             */
+            damaged?: string | null;
+        };
+        /**
+         * CheckpointList
+         * @description A run's checkpoints, oldest first.
+         */
+        CheckpointList: {
+            /** Checkpoints */
+            checkpoints: components["schemas"]["CheckpointInfo"][];
         };
         /**
          * Choice
@@ -2673,6 +3037,58 @@ export interface components {
             by_component: components["schemas"]["ComponentFlops"][];
         };
         /**
+         * ForkRequest
+         * @description How a fork differs from its source.
+         * @example {
+         *       "changes": {
+         *         "training.learning_rate": 0.0001,
+         *         "training.steps": 800
+         *       },
+         *       "step": 400
+         *     }
+         */
+        ForkRequest: {
+            /**
+             * Step
+             * @description Of the checkpoint; empty: the newest.
+             */
+            step?: number | null;
+            /**
+             * Changes
+             * @description Settings that differ, nested or by dotted names.
+             */
+            changes?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Name
+             * @description Name for people.
+             */
+            name?: string | null;
+            /**
+             * Seed
+             * @description Another seed; empty: the source's.
+             */
+            seed?: number | null;
+        };
+        /**
+         * ForkedFrom
+         * @description Where a fork came from.
+         *
+         *     Attributes:
+         *         run: id of the run.
+         *         step: of its checkpoint.
+         *         name: what the run was called then.
+         */
+        ForkedFrom: {
+            /** Run */
+            run: string;
+            /** Step */
+            step: number;
+            /** Name */
+            name: string;
+        };
+        /**
          * Formula
          * @description How a figure is worked out, and who says so.
          */
@@ -3127,6 +3543,81 @@ export interface components {
              * @default 5
              */
             top?: number;
+        };
+        /**
+         * LineageEdge
+         * @description Something, and what was made from it.
+         */
+        LineageEdge: {
+            /** Before */
+            before: string;
+            /** After */
+            after: string;
+        };
+        /**
+         * LineageNode
+         * @description One thing in the graph.
+         */
+        LineageNode: {
+            /**
+             * Id
+             * @description Of the artifact or run; a checkpoint's is RUN@STEP.
+             */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "dataset" | "tokenizer" | "tokens" | "model" | "evaluation" | "measurement" | "run" | "checkpoint" | "unknown";
+            /** Name */
+            name: string;
+            /**
+             * Created At
+             * @description Seconds since 1970; null where that is not known.
+             */
+            created_at: number | null;
+            /**
+             * Deleted
+             * @description In the trash, or gone.
+             */
+            deleted: boolean;
+            /**
+             * Builtin
+             * @description Comes with the program.
+             */
+            builtin: boolean;
+            /**
+             * Marked
+             * @description The run that was asked for, or one of its steps.
+             */
+            marked: boolean;
+            /**
+             * Stage
+             * @description Of a run.
+             */
+            stage: string | null;
+            /**
+             * State
+             * @description Of a run.
+             */
+            state: string | null;
+            /**
+             * Attempt
+             * @description Of a run: 2 after it was resumed once.
+             */
+            attempt: number | null;
+            /**
+             * Run
+             * @description Of a checkpoint: the run that wrote it.
+             */
+            run: string | null;
+            /**
+             * Figures
+             * @description Numbers worth showing, by name.
+             */
+            figures: {
+                [key: string]: number;
+            };
         };
         /**
          * LongPrice
@@ -3831,10 +4322,9 @@ export interface components {
             device?: string;
             /**
              * Devices
-             * @description How many work side by side.
-             * @default 1
+             * @description How many work side by side; null: as many as processes.
              */
-            devices?: number;
+            devices?: number | null;
             /**
              * Utilization
              * @description Share of the peak rate that is reached, where nothing is measured.
@@ -3847,6 +4337,12 @@ export interface components {
              * @default false
              */
             measure?: boolean;
+            /**
+             * Remembered
+             * @description Without measuring, count parts that were timed before all the same.
+             * @default false
+             */
+            remembered?: boolean;
         };
         /**
          * PlanSettings
@@ -3924,6 +4420,13 @@ export interface components {
              * @description All that is there at each of the moments of a step.
              */
             moments: {
+                [key: string]: number;
+            };
+            /**
+             * Parts
+             * @description What the peak is made of; their sum is the peak.
+             */
+            parts: {
                 [key: string]: number;
             };
             /** Peak */
@@ -4426,6 +4929,48 @@ export interface components {
             refusal?: null;
         };
         /**
+         * ResumeRequest
+         * @description How a run goes on.
+         */
+        ResumeRequest: {
+            /**
+             * Processes
+             * @description Processes that train from now on; empty: as many as before.
+             */
+            processes?: number | null;
+        };
+        /**
+         * RowDocument
+         * @description The part of a row that is of one document.
+         */
+        RowDocument: {
+            /**
+             * Id
+             * @description The document's id in its data set.
+             */
+            id: string;
+            /**
+             * Start
+             * @description Its first token, counted from the row's first.
+             */
+            start: number;
+            /**
+             * End
+             * @description The token after its last.
+             */
+            end: number;
+            /**
+             * Offset
+             * @description Tokens of the document that come before this part.
+             */
+            offset: number;
+            /**
+             * Length
+             * @description Tokens of the whole document.
+             */
+            length: number;
+        };
+        /**
          * RunChanges
          * @description Labels of a run; what is left out stays.
          * @example {
@@ -4494,6 +5039,7 @@ export interface components {
             parent?: string | null;
             /** Step */
             step?: string | null;
+            forked_from?: components["schemas"]["ForkedFrom"] | null;
             /** Created At */
             created_at: number;
             /** Launched At */
@@ -4584,6 +5130,19 @@ export interface components {
             };
         };
         /**
+         * RunLineage
+         * @description What a run was made from, and what was made from it.
+         */
+        RunLineage: {
+            /**
+             * Nodes
+             * @description The oldest first.
+             */
+            nodes: components["schemas"]["LineageNode"][];
+            /** Edges */
+            edges: components["schemas"]["LineageEdge"][];
+        };
+        /**
          * RunList
          * @description Runs, newest first.
          */
@@ -4612,7 +5171,7 @@ export interface components {
             };
             /**
              * Ghosts
-             * @description What earlier attempts logged beyond the checkpoint that the run was resumed from.
+             * @description What does not count: values of earlier attempts beyond the checkpoint that the run was resumed from and, in segment -1, those of the run that a fork came from up to its beginning.
              */
             ghosts: {
                 [key: string]: components["schemas"]["MetricSeries"];
@@ -4716,6 +5275,7 @@ export interface components {
          *         config: the stage's whole configuration.
          *         parent: id of the recipe run it belongs to.
          *         step: its name within that recipe.
+         *         forked_from: the run and checkpoint that it went on from, if it is a fork.
          *         heartbeat_at: last sign of life.
          *         pid: its process.
          *         progress: how far it is.
@@ -4753,6 +5313,7 @@ export interface components {
             parent?: string | null;
             /** Step */
             step?: string | null;
+            forked_from?: components["schemas"]["ForkedFrom"] | null;
             /** Created At */
             created_at: number;
             /** Launched At */
@@ -4923,6 +5484,65 @@ export interface components {
         StageList: {
             /** Stages */
             stages: components["schemas"]["StageInfo"][];
+        };
+        /**
+         * StepBatch
+         * @description One step of a training and what it read.
+         */
+        StepBatch: {
+            /** Run */
+            run: string;
+            /**
+             * Done By
+             * @description The run that did the step: for a fork's early steps its source.
+             */
+            done_by: string;
+            /** Step */
+            step: number;
+            /**
+             * Last Step
+             * @description The newest step of the run.
+             */
+            last_step: number;
+            /**
+             * First Sample
+             * @description Number of the batch's first sample in the run, from 0.
+             */
+            first_sample: number;
+            /** Batch Size */
+            batch_size: number;
+            /**
+             * Data
+             * @description The artifact that the rows come from: token shards, or a data set.
+             */
+            data: string;
+            /**
+             * Dataset
+             * @description The data set that the documents are in.
+             */
+            dataset: string | null;
+            /**
+             * Figures
+             * @description What the step logged; null: the value was no finite number.
+             */
+            figures: {
+                [key: string]: number | null;
+            };
+            /**
+             * Usual
+             * @description Medians over the 16 steps before, of what spikes.
+             */
+            usual: {
+                [key: string]: number;
+            };
+            scored?: components["schemas"]["BatchScore"] | null;
+            /** Offset */
+            offset: number;
+            /**
+             * Rows
+             * @description Rows from `offset` on: in order, or by loss where scored.
+             */
+            rows: components["schemas"]["BatchRow"][];
         };
         /**
          * StreamOptions
@@ -5437,11 +6057,13 @@ export interface components {
             devices: number;
             /**
              * Memory Bytes
-             * @description What one device has for this.
+             * @description What one device has for this, or one of the processes that share a processor.
              */
             memory_bytes: number;
             /** Parameters */
             parameters: number;
+            /** Steps */
+            steps: number;
             /**
              * Tokens
              * @description To train on in all.
@@ -5454,6 +6076,11 @@ export interface components {
             suggested: components["schemas"]["PlannedChoice"] | null;
             /** Fits */
             fits: boolean;
+            /**
+             * Refused
+             * @description So far from fitting that the stage would not begin.
+             */
+            refused: boolean;
             time: components["schemas"]["PlannedTime"] | null;
             /** Tokens Per Second */
             tokens_per_second: number | null;
@@ -5467,6 +6094,69 @@ export interface components {
             warnings: string[];
             /** Notes */
             notes: string[];
+        };
+        /**
+         * UploadInfo
+         * @description Files that were brought, ready for the stage `data.prepare`.
+         */
+        UploadInfo: {
+            /** Id */
+            id: string;
+            /**
+             * Path
+             * @description The folder, which `data.prepare` takes as its path.
+             */
+            path: string;
+            /**
+             * Source
+             * @description text or jsonl, which `data.prepare` takes as its source.
+             */
+            source: string;
+            /** Files */
+            files: components["schemas"]["UploadedFile"][];
+            /**
+             * Size Bytes
+             * @description Of all files.
+             */
+            size_bytes: number;
+            /**
+             * Fields
+             * @description Of JSON lines, the fields of the first line that hold text.
+             */
+            fields: string[];
+            /**
+             * Text Field
+             * @description Of these, the one that is meant; null where that is not clear.
+             */
+            text_field: string | null;
+            /**
+             * Created At
+             * @description Seconds since 1970.
+             */
+            created_at: number;
+        };
+        /**
+         * UploadList
+         * @description Uploads, newest first.
+         */
+        UploadList: {
+            /** Uploads */
+            uploads: components["schemas"]["UploadInfo"][];
+            /**
+             * Max Bytes
+             * @description Most bytes that one file may have.
+             */
+            max_bytes: number;
+        };
+        /**
+         * UploadedFile
+         * @description One file of an upload.
+         */
+        UploadedFile: {
+            /** Name */
+            name: string;
+            /** Size Bytes */
+            size_bytes: number;
         };
         /**
          * Usage
@@ -6294,7 +6984,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["ResumeRequest"] | null;
+            };
+        };
         responses: {
             /** @description Successful Response */
             200: {
@@ -6628,6 +7322,387 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunHistograms"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_step_batch: {
+        parameters: {
+            query: {
+                /** @description Which step; the first is 1. */
+                step: number;
+                /** @description Only this row, with its whole text. */
+                row?: number | null;
+                /** @description Rows to leave out. */
+                offset?: number;
+                /** @description Most rows. */
+                limit?: number;
+                /** @description Also the loss of each row, by a checkpoint near the step; highest first. */
+                score?: boolean;
+                /** @description With the text of each token, and its loss where scored. */
+                texts?: boolean;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StepBatch"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_checkpoints: {
+        parameters: {
+            query?: {
+                /** @description Also compare every file with its recorded hash. */
+                verify?: boolean;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckpointList"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    pin_checkpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+                /** @description Step of the checkpoint. */
+                step: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckpointList"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    unpin_checkpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+                /** @description Step of the checkpoint. */
+                step: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckpointList"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    fork_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForkRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunRecord"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    get_run_lineage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunLineage"];
                 };
             };
             /** @description Bad Request */
@@ -7020,6 +8095,342 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    upload_text: {
+        parameters: {
+            query: {
+                /** @description Name of the file: .txt, .md, .jsonl or .ndjson. */
+                name: string;
+                /** @description Id of an upload that the file joins. */
+                into?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The file's bytes: UTF-8 text or JSON lines. */
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadInfo"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_uploads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadList"];
+                };
+            };
+        };
+    };
+    delete_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    restore_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadInfo"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_dataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    restore_dataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -39,6 +39,28 @@ export function formatPower(value: Figure): string {
   return `${Number(digits)}${NARROW}×${NARROW}10${raised}`;
 }
 
+/** "1.99 PFLOP": floating-point operations, with the prefixes of units. */
+export function formatFlops(value: Figure, unit = `${NARROW}`): string {
+  if (missing(value)) return DASH;
+  for (const [size, letter] of FLOP_UNITS) {
+    if (Math.abs(value) >= size * 0.9995) {
+      return `${Number((value / size).toPrecision(3))}${unit}${letter}${unit ? "FLOP" : ""}`;
+    }
+  }
+  return `${formatNumber(value)}${unit}${unit ? "FLOP" : ""}`;
+}
+
+const FLOP_UNITS = [
+  [1e24, "Y"],
+  [1e21, "Z"],
+  [1e18, "E"],
+  [1e15, "P"],
+  [1e12, "T"],
+  [1e9, "G"],
+  [1e6, "M"],
+  [1e3, "k"],
+] as const;
+
 /** A loss: fixed three decimals, so that a live figure does not jump. */
 export function formatLoss(value: Figure, digits = 3): string {
   return missing(value) ? DASH : value.toFixed(digits);

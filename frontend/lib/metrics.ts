@@ -11,26 +11,35 @@ export interface Curve {
   high?: (number | null)[];
   /** Tokens read by then. */
   tokens?: (number | null)[];
+  /** Floating-point operations done by then. */
+  flops?: (number | null)[];
   /** Seconds since 1970. */
   times?: (number | null)[];
 }
 
 /** What a curve is drawn over. */
-export type Axis = "step" | "tokens" | "time";
-export const AXES: Record<Axis, string> = { step: "Step", tokens: "Tokens", time: "Time" };
+export type Axis = "step" | "tokens" | "flops" | "time";
+export const AXES: Record<Axis, string> = { step: "Step", tokens: "Tokens", flops: "FLOPs", time: "Time" };
+/** The name of an axis within a sentence. */
+export const axisWord = (axis: Axis): string => (axis === "flops" ? AXES[axis] : AXES[axis].toLowerCase());
 
 interface Line {
   segment: number;
   curve: Curve;
 }
 
+/** The segment of what a fork shows of the run that it came from. */
+const INHERITED = -1;
 const FLUSH_MS = 200;
 const KEPT_ROWS = 2_000; // rows that may be newer than an answer that is on its way
-const empty = (): Curve => ({ steps: [], values: [], low: [], high: [], tokens: [], times: [] });
+const empty = (): Curve => ({ steps: [], values: [], low: [], high: [], tokens: [], flops: [], times: [] });
 const listsOf = (curve: Curve): (number | null)[][] =>
-  [curve.steps, curve.values, curve.low, curve.high, curve.tokens, curve.times].filter(
+  [curve.steps, curve.values, curve.low, curve.high, curve.tokens, curve.flops, curve.times].filter(
     (list): list is (number | null)[] => list !== undefined,
   );
+/** What a curve knows of its points on another axis than steps. */
+const along = (curve: Curve, axis: Exclude<Axis, "step">): readonly (number | null)[] =>
+  (axis === "tokens" ? curve.tokens : axis === "flops" ? curve.flops : curve.times) ?? [];
 
 /**
  * The metrics of one run, kept outside React: the first load gives the curves so far, the stream adds rows.
@@ -43,11 +52,19 @@ export class MetricStore {
   private timer: ReturnType<typeof setTimeout> | null = null;
   private count = 0;
   private recent: MetricRow[] = [];
+  private known = new Set<string>();
+
+  /**
+   * @param only the metrics that are kept here; all of them where it is not given. A run with instruments has
+   *   hundreds: each part of a page keeps those that it draws.
+   */
+  constructor(private readonly only?: ReadonlySet<string>) {}
 
   /** Takes the answer of the metrics endpoint in place of everything older; newer rows of the stream stay. */
   load(metrics: Metrics): void {
     this.lines.clear();
     this.ghostCurves.clear();
+    for (const name of metrics.names) this.known.add(name);
     for (const [name, series] of Object.entries(metrics.series)) {
       this.lines.set(name, { segment: Math.max(0, ...series.segment), curve: curveOf(series) });
     }
@@ -61,9 +78,12 @@ export class MetricStore {
 
   /** Adds rows of the stream; a row that is known already changes nothing. */
   add(rows: readonly MetricRow[]): void {
-    for (const row of rows) this.addRow(row);
-    this.recent = [...this.recent, ...rows].slice(-KEPT_ROWS);
-    if (rows.length) this.schedule();
+    const before = this.known.size;
+    for (const row of rows) this.known.add(row.name);
+    const mine = this.only ? rows.filter((row) => this.only?.has(row.name)) : rows;
+    for (const row of mine) this.addRow(row);
+    this.recent = [...this.recent, ...mine].slice(-KEPT_ROWS);
+    if (mine.length || this.known.size > before) this.schedule();
   }
 
   private addRow(row: MetricRow): void {
@@ -78,19 +98,27 @@ export class MetricStore {
       line.segment = row.segment;
       const cut = lowerBound(curve.steps, row.step);
       if (cut < curve.steps.length) {
-        const [steps, values, low, high, tokens, times] = listsOf(curve).map((list) => list.splice(cut));
-        const ghost = { steps, values, low, high, tokens, times } as Curve;
+        const [steps, values, low, high, tokens, flops, times] = listsOf(curve).map((list) =>
+          list.splice(cut),
+        );
+        const ghost = { steps, values, low, high, tokens, flops, times } as Curve;
         this.ghostCurves.set(row.name, [...(this.ghostCurves.get(row.name) ?? []), ghost]);
       }
     }
     const place = lowerBound(curve.steps, row.step);
     const known = curve.steps[place] === row.step ? 1 : 0;
-    const point = [row.step, row.value, row.value, row.value, row.tokens ?? null, row.time ?? null];
+    const { step, value, tokens = null, flops = null, time = null } = row;
+    const point = [step, value, value, value, tokens, flops, time];
     listsOf(curve).forEach((list, which) => list.splice(place, known, point[which] as number | null));
   }
 
   names(): string[] {
     return [...this.lines.keys()].sort();
+  }
+
+  /** The names of all metrics that the run has, kept here or not. */
+  allNames(): string[] {
+    return [...this.known].sort();
   }
 
   curve(name: string): Curve {
@@ -149,6 +177,7 @@ export function curveOf(series: Series): Curve {
     low: [...series.min],
     high: [...series.max],
     tokens: [...series.tokens],
+    flops: [...series.flops],
     times: [...series.time],
   };
 }
@@ -163,6 +192,9 @@ function splitSegments(series: Series): Curve[] {
     const from = listsOf(whole);
     listsOf(curve).forEach((list, which) => list.push(from[which]?.[place] as number | null));
   });
+  // Of another run, which may have been at work long ago: it has no place on this one's axis of time.
+  const inherited = parts.get(INHERITED);
+  if (inherited) inherited.times = inherited.times?.map(() => null);
   return [...parts.values()];
 }
 
@@ -175,20 +207,21 @@ export function pick(curve: Curve, keep: (place: number) => boolean): Curve {
     low: kept(curve.low),
     high: kept(curve.high),
     tokens: kept(curve.tokens),
+    flops: kept(curve.flops),
     times: kept(curve.times),
   };
 }
 
 /**
- * A curve over another axis: its steps are then tokens, or seconds since `origin`. Points for which that is
- * not known are left out.
+ * A curve over another axis: its steps are then tokens, operations, or seconds since `origin`. Points for
+ * which that is not known are left out.
  */
 export function onAxis(curve: Curve, axis: Axis, origin: number | null = null): Curve {
   if (axis === "step") return curve;
-  const along = (axis === "tokens" ? curve.tokens : curve.times) ?? [];
-  const start = axis === "time" ? (origin ?? along.find((value) => value !== null) ?? 0) : 0;
-  const known = pick(curve, (place) => along[place] !== null && along[place] !== undefined);
-  const places = along.filter((value): value is number => value !== null && value !== undefined);
+  const list = along(curve, axis);
+  const start = axis === "time" ? (origin ?? list.find((value) => value !== null) ?? 0) : 0;
+  const known = pick(curve, (place) => list[place] !== null && list[place] !== undefined);
+  const places = list.filter((value): value is number => value !== null && value !== undefined);
   return { ...known, steps: places.map((value) => value - start) };
 }
 
@@ -196,7 +229,7 @@ export function onAxis(curve: Curve, axis: Axis, origin: number | null = null): 
 export function placeOfStep(curve: Curve, step: number, axis: Axis, origin: number | null): number | null {
   if (axis === "step") return step;
   const at = Math.min(lowerBound(curve.steps, step), curve.steps.length - 1);
-  const value = (axis === "tokens" ? curve.tokens : curve.times)?.[at];
+  const value = along(curve, axis)[at];
   return value === null || value === undefined ? null : axis === "time" ? value - (origin ?? 0) : value;
 }
 
@@ -207,16 +240,38 @@ export function stepsBetween(
   axis: Axis,
   origin: number | null,
 ): [number, number] | null {
-  const along = onAxis(curve, axis, origin).steps;
-  const own = axis === "step" ? curve.steps : pick(curve, (place) => isKnown(curve, axis, place)).steps;
-  const first = lowerBound(along, low);
-  const last = lowerBound(along, high + Number.EPSILON * Math.abs(high)) - (along.includes(high) ? 0 : 1);
+  const [places, own] = stepsAlong(curve, axis, origin);
+  const first = lowerBound(places, low);
+  const last = lowerBound(places, high + Number.EPSILON * Math.abs(high)) - (places.includes(high) ? 0 : 1);
   const [start, end] = [own[first], own[Math.min(last, own.length - 1)]];
   return start === undefined || end === undefined || start > end ? null : [start, end];
 }
 
-const isKnown = (curve: Curve, axis: Axis, place: number): boolean =>
-  ((axis === "tokens" ? curve.tokens : curve.times)?.[place] ?? null) !== null;
+/**
+ * The steps that the points of a stretch stand for, ends included: a point stands for the steps since the one
+ * before it. Where the stretch holds no point, those of the first one after it.
+ */
+export function stepsBehind(
+  curve: Curve,
+  [low, high]: readonly [number, number],
+  axis: Axis,
+  origin: number | null,
+): [number, number] | null {
+  const [places, own] = stepsAlong(curve, axis, origin);
+  if (!own.length) return null;
+  const last = own.length - 1;
+  const first = Math.min(lowerBound(places, low), last);
+  const end = own[Math.max(first, Math.min(lowerBound(places, high), last))] as number;
+  return [first ? (own[first - 1] as number) + 1 : (own[0] as number), end];
+}
+
+/** The places of a curve's points on an axis, and their steps; points without a place are left out. */
+function stepsAlong(curve: Curve, axis: Axis, origin: number | null): [number[], number[]] {
+  const places = onAxis(curve, axis, origin).steps;
+  if (axis === "step") return [places, curve.steps];
+  const list = along(curve, axis);
+  return [places, curve.steps.filter((_, place) => (list[place] ?? null) !== null)];
+}
 
 /** First place whose step is not below `step`; the common case, the end, is looked at first. */
 export function lowerBound(steps: readonly number[], step: number): number {

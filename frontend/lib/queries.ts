@@ -162,39 +162,56 @@ export function mergeEvents(known: readonly RunEvent[], more: readonly RunEvent[
 }
 
 const stores = new Map<string, MetricStore>();
-const KEPT_STORES = 12;
+const KEPT_STORES = 24;
+const POINTS = 800;
 
-function storeOf(id: string): MetricStore {
-  let store = stores.get(id);
+/** The metrics that a run's page draws first; its other parts read theirs when they are opened. */
+export const FIRST_METRICS: readonly string[] = [
+  "train/loss",
+  "val/loss",
+  "val/bits_per_byte",
+  "train/lr",
+  "train/grad_norm",
+  "perf/tokens_per_second",
+  "perf/peak_memory_bytes",
+];
+
+const storeKey = (id: string, names: readonly string[]): string => `${id} ${names.join()}`;
+
+function storeOf(id: string, names: readonly string[]): MetricStore {
+  const key = storeKey(id, names);
+  let store = stores.get(key);
   if (!store) {
-    store = new MetricStore();
-    stores.set(id, store);
+    store = new MetricStore(new Set(names));
+    stores.set(key, store);
     const [oldest] = stores.keys();
     if (stores.size > KEPT_STORES && oldest !== undefined) stores.delete(oldest);
   }
   return store;
 }
 
-/** The curves of a run: read once, then fed by the stream. The version changes whenever they do. */
-export function useRunMetrics(id: string) {
+/** Some curves of a run: read once, then fed by the stream. The version changes whenever they do. */
+export function useRunMetrics(id: string, names: readonly string[] = FIRST_METRICS) {
   const client = useQueryClient();
-  const store = storeOf(id);
+  const store = storeOf(id, names);
   const version = useSyncExternalStore(store.watch, store.version, () => 0);
+  const key = storeKey(id, names);
   useEffect(() => {
     const stops = [
       live.on("metrics", ({ run_id, rows }) => {
-        if (run_id === id) storeOf(id).add(rows);
+        if (run_id === id) store.add(rows);
       }),
-      live.onOpen(() => void client.invalidateQueries({ queryKey: ["metrics", id] })),
+      live.onOpen(() => void client.invalidateQueries({ queryKey: ["metrics", id, key] })),
     ];
     return () => stops.forEach((stop) => stop());
-  }, [client, id]);
+  }, [client, id, key, store]);
   const query = useQuery({
-    queryKey: ["metrics", id],
+    queryKey: ["metrics", id, key],
     queryFn: async ({ signal }) => {
-      storeOf(id).load(await api.metrics(id, 800, signal));
+      store.load(await api.metrics(id, POINTS, signal, { names: names.join() }));
       return true;
     },
+    enabled: names.length > 0,
   });
   return { store, version, query };
 }

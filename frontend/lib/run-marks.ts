@@ -6,6 +6,8 @@ import type { RunEvent } from "./types";
 export interface Alert {
   id: number;
   step: number | null;
+  /** What it is about: spike, non_finite, divergence, ... */
+  kind: string;
   severity: "info" | "warning" | "critical";
   message: string;
   hint: string;
@@ -21,6 +23,7 @@ export function alertsOf(events: readonly RunEvent[]): Alert[] {
     .map(({ id, data }) => ({
       id,
       step: typeof data["step"] === "number" ? data["step"] : null,
+      kind: text(data["kind"]),
       severity: SEVERITIES.find((name) => name === data["severity"]) ?? "warning",
       message: text(data["message"]),
       hint: text(data["hint"]),

@@ -21,6 +21,7 @@ const STAGE_TITLES: Record<string, string> = {
   sft: "Fine-tuning",
   evaluate: "Held-out score",
   recipe: "Recipe",
+  imported: "Imported",
 };
 
 export const stageTitle = (stage: string): string => STAGE_TITLES[stage] ?? stage;

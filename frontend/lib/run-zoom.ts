@@ -4,6 +4,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 
 import { api } from "./api";
+import { FIRST_METRICS } from "./queries";
 import { type Axis, MetricStore, stepsBetween } from "./metrics";
 
 const POINTS = 800;
@@ -25,7 +26,7 @@ export function useZoom(id: string, store: MetricStore, version: number, alive: 
     queryKey: ["metrics", id, "part", part],
     queryFn: async ({ signal }) => {
       const found = new MetricStore();
-      found.load(await api.metrics(id, POINTS, signal, part ?? {}));
+      found.load(await api.metrics(id, POINTS, signal, { names: FIRST_METRICS.join(), ...part }));
       return found;
     },
     enabled: part !== null,

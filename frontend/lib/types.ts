@@ -38,6 +38,7 @@ export interface MetricRow {
   value: number | null;
   segment: number;
   tokens?: number | null;
+  flops?: number | null;
   time?: number;
 }
 

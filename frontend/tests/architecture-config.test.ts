@@ -189,6 +189,7 @@ describe("side by side", () => {
     const comparison = compare({
       method: "POST",
       path: "",
+      query: new URLSearchParams(),
       signal: null,
       body: {
         architectures: [

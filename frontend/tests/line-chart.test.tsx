@@ -212,6 +212,33 @@ test("smoothing goes round its weights, and log steps are toggled", async () => 
   expect(onLogX).toHaveBeenCalledExactlyOnceWith(true);
 });
 
+test("what it is drawn over is chosen from a menu", async () => {
+  const onAxis = vi.fn();
+  const flops = line({ curve: { ...line().curve, flops: [0, 2e12, 4e12] } });
+  const { user } = chart([flops], { onAxis, axis: "flops" });
+  expect(screen.getByRole("img")).toHaveAccessibleName(/ at 4.TFLOP\. The table/);
+  await user.click(screen.getByRole("button", { name: "By FLOPs" }));
+  await user.click(await screen.findByRole("menuitem", { name: "Tokens" }));
+  expect(onAxis).toHaveBeenCalledExactlyOnceWith("tokens");
+});
+
+test("a click tells its place, the end of a drag does not", () => {
+  const onPick = vi.fn();
+  chart([line()], { onPick });
+  const over = document.createElement("div");
+  const plot = { over, cursor: { left: 40, top: 30 }, posToVal: (at: number) => at / 4 };
+  const { options } = charts.at(-1) as unknown as { options: uPlot.Options };
+  options.hooks?.ready?.forEach((hook) => hook?.(plot as never));
+  const press = (down: number, up: number) => {
+    over.dispatchEvent(new MouseEvent("mousedown", { clientX: down }));
+    over.dispatchEvent(new MouseEvent("click", { clientX: up }));
+  };
+  press(10, 90);
+  expect(onPick).not.toHaveBeenCalled();
+  press(40, 41);
+  expect(onPick).toHaveBeenCalledExactlyOnceWith({ at: 10, value: 7.5, unitX: 2, unitY: 2, logY: false });
+});
+
 test("without values it says why, and nothing can be saved", () => {
   chart([line({ curve: { steps: [], values: [] } })], { empty: "The first values come after a few steps." });
   expect(screen.getByText("The first values come after a few steps.")).toBeVisible();

@@ -5,6 +5,7 @@ import {
   onAxis,
   placeOfStep,
   smooth,
+  stepsBehind,
   stepsBetween,
   toCsv,
 } from "@/lib/metrics";
@@ -160,6 +161,7 @@ describe("other axes", () => {
       low: [3, 1, 1.5],
       high: [3, 8, 1.5],
       tokens: [10, 20, 30],
+      flops: [null, null, null],
       times: [1_700_000_001, 1_700_000_002, 1_700_000_009],
     });
     expect(store.origin()).toBe(1_700_000_001);
@@ -170,4 +172,36 @@ describe("other axes", () => {
   test("a name with a comma is quoted in the file", () => {
     expect(toCsv(['a, "b"'], [{ steps: [1], values: [2] }], "tokens")).toBe('tokens,"a, ""b"""\n1,2\n');
   });
+});
+
+describe("operations as an axis", () => {
+  const curve = { steps: [10, 20, 30], values: [4, 3, 2], flops: [null, 2e9, 3e9] };
+
+  test("points of which they are not known are left out", () => {
+    expect(onAxis(curve, "flops")).toMatchObject({ steps: [2e9, 3e9], values: [3, 2] });
+    expect(placeOfStep(curve, 15, "flops", null)).toBe(2e9);
+    expect(stepsBetween(curve, [2.5e9, 4e9], "flops", null)).toEqual([30, 30]);
+  });
+
+  test("a point stands for the steps since the one before it", () => {
+    expect(stepsBehind(curve, [15, 25], "step", null)).toEqual([11, 30]);
+    expect(stepsBehind(curve, [12, 13], "step", null)).toEqual([11, 20]);
+    expect(stepsBehind(curve, [99, 99], "step", null)).toEqual([21, 30]);
+    expect(stepsBehind(curve, [2.1e9, 2.2e9], "flops", null)).toEqual([21, 30]);
+    expect(stepsBehind({ steps: [], values: [] }, [0, 1], "step", null)).toBeNull();
+  });
+
+  test("come with the rows of the stream", () => {
+    const store = new MetricStore();
+    store.add([{ ...row(1, 5, 3), tokens: 50, flops: 1e12, time: 9 }]);
+    expect(onAxis(store.curve("train/loss"), "flops").steps).toEqual([1e12]);
+  });
+});
+
+test("a store that keeps some metrics still knows the names of all", () => {
+  const store = new MetricStore(new Set(["train/loss"]));
+  store.load({ ...loaded({ "train/loss": series([1], [3]) }, 1), names: ["train/loss", "perf/mfu"] });
+  store.add([row(2, 2, 2), row(3, 2, 7, 0, "grad_norm/head")]);
+  expect(store.names()).toEqual(["train/loss"]);
+  expect(store.allNames()).toEqual(["grad_norm/head", "perf/mfu", "train/loss"]);
 });

@@ -4,7 +4,7 @@ import { NewRun } from "@/components/runs/new/new-run";
 
 import { address, visit } from "./navigation";
 import { open } from "./page";
-import { aRun } from "./samples";
+import { aPlan, aRun, CARD } from "./samples";
 import { answer } from "./server";
 
 vi.mock("@/components/runs/line-chart", () => ({
@@ -66,11 +66,6 @@ const PREVIEW = {
   tokens: 2_048_000,
   epochs: 2.5,
 };
-const ANALYSIS = {
-  parameters: { total: 1_234_567 },
-  memory: { total_training: 50_000_000 },
-  budget: { training_flops: 3e12, chinchilla_tokens: 24_691_340 },
-};
 const SHARDS = {
   id: "t1", kind: "tokens", name: "tokens", created_at: 1, builtin: false, run_id: null, parents: ["d1", "k1"],
   summary: { train_tokens: 800_000, vocab_size: 300 }, size_bytes: 1, code_version: "",
@@ -83,7 +78,9 @@ const page = (routes: Record<string, unknown> = {}, at = "/runs/new/", tokens = 
     "GET /api/v1/transformer/schema": SCHEMA,
     "GET /api/v1/transformer/presets": { presets: [] },
     "GET /api/v1/transformer/models": { models: [] },
-    "POST /api/v1/transformer/analyze": ANALYSIS,
+    "GET /api/v1/transformer/devices": { devices: [CARD], this: CARD },
+    "GET /api/v1/data/uploads": { uploads: [], max_bytes: 1000 },
+    "POST /api/v1/runs/plan": aPlan(),
     "POST /api/v1/runs/preview": PREVIEW,
     ...(tokens.length ? { "GET /api/v1/artifacts": { artifacts: tokens } } : {}),
     ...routes,

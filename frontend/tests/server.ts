@@ -5,6 +5,7 @@ import { HEALTH, QUICKSTART } from "./samples";
 export interface Asked {
   method: string;
   path: string;
+  query: URLSearchParams;
   body: unknown;
   signal: AbortSignal | null;
 }
@@ -35,10 +36,11 @@ export function serve(routes: Record<string, unknown> = {}) {
   const all: Record<string, unknown> = { ...EMPTY_WORKSPACE, ...routes };
   const asked: Asked[] = [];
   const fake = vi.fn(async (input: string, init: RequestInit = {}): Promise<Response> => {
-    const path = input.split("?")[0] ?? "";
+    const [path = "", query] = input.split("?");
     const request: Asked = {
       method: init.method ?? "GET",
       path,
+      query: new URLSearchParams(query),
       body: typeof init.body === "string" ? JSON.parse(init.body) : undefined,
       signal: init.signal ?? null,
     };

@@ -103,12 +103,12 @@ def test_the_answers_to_real_ids_conform(described: Any, place: Tiny) -> None:
         "conversation_id": made["id"],
     }
     names = {"/api/v1/stages/{name}": "sft", "/api/v1/recipes/{name}": "quickstart"}
-    queries = {
-        "/api/v1/runs/curves": {"ids": place.runs["base"]},
-        "/api/v1/runs/compare": {"ids": ",".join([*place.runs.values()][:2])},
-    }
     two = ",".join([place.runs["base"], place.runs["chat"]])
-    queries = {"/api/v1/runs/curves": {"ids": two}, "/api/v1/runs/compare": {"ids": two}}
+    queries = {
+        "/api/v1/runs/curves": {"ids": two},
+        "/api/v1/runs/compare": {"ids": two},
+        "/api/v1/runs/{run_id}/batch": {"step": 3},
+    }
     seen = 0
     for result in described.get_all_operations():
         operation = result.ok()

@@ -44,6 +44,12 @@ def drag(page: Page, start: float, end: float) -> None:
     page.mouse.up()
 
 
+def draw_over(page: Page, before: str, axis: str) -> None:
+    """Choose what the first chart is drawn over."""
+    page.get_by_role("button", name=f"By {before}").click()
+    page.get_by_role("menuitem", name=axis).click()
+
+
 def test_a_live_and_a_finished_run(
     tab: Tab, pair: tuple[str, str], keep_picture: Callable[..., None]
 ) -> None:
@@ -59,6 +65,10 @@ def test_a_live_and_a_finished_run(
     expect(page.get_by_role("button", name=ALL_AGAIN).first).to_be_visible()
     page.wait_for_timeout(1_500)  # values go on coming, and the stretch stays
     expect(page.get_by_role("button", name=ALL_AGAIN).first).to_be_visible()
+    page.get_by_role("button", name=re.compile("^System")).click()
+    step_time = page.get_by_role("img", name=re.compile("^Step time: Step "))
+    before = step_time.get_attribute("aria-label")
+    expect(step_time).not_to_have_attribute("aria-label", str(before))
 
     page = tab.go(f"/runs/?id={done}")
     chart = page.get_by_role("img", name=re.compile(r"^Loss: .* at step 400\."))
@@ -71,9 +81,9 @@ def test_a_live_and_a_finished_run(
     assert asked and re.search(r"start=\d+&end=\d+", asked[0])
     page.get_by_role("button", name=ALL_AGAIN).first.click()
     expect(page.get_by_role("button", name=ALL_AGAIN)).to_have_count(0)
-    page.get_by_role("button", name="By step").click()
+    draw_over(page, "step", "Tokens")
     expect(page.get_by_role("img", name=re.compile(r"^Loss: .* tokens\. The table"))).to_be_visible()
-    page.get_by_role("button", name="By tokens").click()
+    draw_over(page, "tokens", "Time")
     page.get_by_role("button", name="Log values").click()
     page.get_by_role("button", name="Smooth").click()
     expect(page.get_by_role("img", name=re.compile(r"^Loss: "))).to_be_visible()
@@ -101,6 +111,8 @@ def test_two_runs_over_each_other(
     expect(page.get_by_role("region", name="What came of each")).to_contain_text("val/bits_per_byte")
     page.get_by_label("Metric").select_option("val/loss")
     expect(page.get_by_role("img", name=re.compile("^val.loss: "))).to_be_visible()
+    draw_over(page, "step", "FLOPs")
+    expect(page.get_by_role("img", name=re.compile(r"^val.loss: .*[GTP]FLOP\. The table"))).to_be_visible()
     keep_picture(page, "compare")
 
 

@@ -5,7 +5,7 @@ import { type Axis, type Curve, onAxis, pick, placeOfStep, smooth } from "@/lib/
 export interface ChartLine {
   name: string;
   label: string;
-  /** CSS variable of its colour. */
+  /** CSS variable of its colour, or a colour. */
   colour: string;
   curve: Curve;
   /** What earlier attempts drew beyond the step that was resumed from. */
@@ -22,7 +22,7 @@ export interface ChartLine {
 /** Something that happened at a step. */
 export interface Mark {
   step: number;
-  kind: "checkpoint" | "alert";
+  kind: "checkpoint" | "alert" | "open";
   label: string;
 }
 

@@ -1,6 +1,6 @@
 "use client";
 
-import { DASH, formatDuration, formatNumber } from "@/lib/format";
+import { DASH, formatDuration, formatFlops, formatNumber } from "@/lib/format";
 import { alignCurves, AXES, type Axis, type Curve, onAxis } from "@/lib/metrics";
 
 import { type ChartLine, placed, type PlacedMark, type Scales } from "./chart-lines";
@@ -13,13 +13,17 @@ export function Legend({
   cursor,
   mark,
   format,
+  small = false,
 }: {
   lines: readonly ChartLine[];
   scales: Scales;
   cursor: number | null;
   mark: PlacedMark | null;
   format: (value: number | null) => string;
+  /** There is little room: of several lines only the values stand at the cursor. */
+  small?: boolean;
 }) {
+  const short = small && cursor !== null && lines.length > 1;
   return (
     <span className="flex flex-wrap items-center gap-x-3 text-sm figures">
       {lines.map((line) => (
@@ -27,9 +31,9 @@ export function Legend({
           <span
             aria-hidden
             className="h-0.5 w-3 rounded-full"
-            style={{ background: `var(${line.colour})` }}
+            style={{ background: cssColour(line.colour) }}
           />
-          {lines.length > 1 ? <span className="text-muted">{line.label}</span> : null}
+          {lines.length > 1 && !short ? <span className="text-muted">{line.label}</span> : null}
           {cursor !== null ? (
             <span className="min-w-10 font-medium">
               {format(valueAt(placed(line.curve, scales, line.origin), cursor))}
@@ -37,8 +41,61 @@ export function Legend({
           ) : null}
         </span>
       ))}
-      {cursor !== null ? <span className="text-muted">{placeWords(scales.axis, cursor)}</span> : null}
+      {cursor !== null && !short ? (
+        <span className="text-muted">{placeWords(scales.axis, cursor)}</span>
+      ) : null}
       {mark ? <span className={mark.kind === "alert" ? "text-bad" : "text-muted"}>{mark.label}</span> : null}
+    </span>
+  );
+}
+
+/** A line's colour as style sheets take it. */
+const cssColour = (colour: string): string => (colour.startsWith("--") ? `var(${colour})` : colour);
+
+/** Lines that are layers: their colours from the first to the last, and the one under the cursor. */
+export function DepthLegend({
+  lines,
+  scales,
+  cursor,
+  nearest,
+  format,
+}: {
+  lines: readonly ChartLine[];
+  scales: Scales;
+  cursor: number | null;
+  nearest: string | null;
+  format: (value: number | null) => string;
+}) {
+  const line = cursor === null ? undefined : lines.find(({ label }) => label === nearest);
+  if (line && cursor !== null) {
+    return (
+      <span className="flex flex-wrap items-center gap-x-3 text-sm figures">
+        <span className="flex items-center gap-1.5">
+          <span
+            aria-hidden
+            className="h-0.5 w-3 rounded-full"
+            style={{ background: cssColour(line.colour) }}
+          />
+          <span className="text-muted">{line.label}</span>
+          <span className="min-w-10 font-medium">
+            {format(valueAt(placed(line.curve, scales, line.origin), cursor))}
+          </span>
+        </span>
+        <span className="text-muted">{placeWords(scales.axis, cursor)}</span>
+      </span>
+    );
+  }
+  if (lines.length < 2) return null;
+  const stops = lines.map(({ colour }) => cssColour(colour)).join(", ");
+  return (
+    <span className="flex items-center gap-2 text-sm text-muted">
+      {lines[0]?.label}
+      <span
+        aria-hidden
+        className="h-1.5 w-20 rounded-full"
+        style={{ background: `linear-gradient(to right, ${stops})` }}
+      />
+      {lines.at(-1)?.label}
     </span>
   );
 }
@@ -98,7 +155,11 @@ export function ChartTable({
           {places.map((place) => (
             <tr key={place} className="border-t">
               <td className="px-2 py-1">
-                {axis === "time" ? formatDuration(steps[place]) : formatNumber(steps[place])}
+                {axis === "time"
+                  ? formatDuration(steps[place])
+                  : axis === "flops"
+                    ? formatFlops(steps[place])
+                    : formatNumber(steps[place])}
               </td>
               {rows.map((row, column) => (
                 <td key={column} className="px-2 py-1 text-right">

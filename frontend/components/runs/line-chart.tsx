@@ -4,7 +4,7 @@ import "uplot/dist/uPlot.min.css";
 
 import { ZoomOut } from "lucide-react";
 import { useTheme } from "next-themes";
-import { useEffect, useId, useMemo, useRef, useState } from "react";
+import { type ReactNode, useEffect, useId, useMemo, useRef, useState } from "react";
 import uPlot from "uplot";
 
 import { Button } from "@/components/ui/button";
@@ -12,14 +12,16 @@ import { ChartActions } from "@/components/ui/chart-actions";
 import { Skeleton } from "@/components/ui/skeleton";
 import { save } from "@/lib/download";
 import { formatMetric } from "@/lib/format";
-import { alignCurves, AXES, type Axis, type Curve, onAxis, toCsv } from "@/lib/metrics";
-import { cn } from "@/lib/utils";
+import { alignCurves, type Curve, onAxis, toCsv } from "@/lib/metrics";
+import type { Click } from "@/lib/run-pick";
 
+import { ChartControls, type ControlProps } from "./chart-controls";
+import { ChartKeys } from "./chart-keys";
 import { type ChartLine, drawnOf, type Mark, type PlacedMark, placedMarks, type Scales } from "./chart-lines";
-import { optionsOf, placeWords } from "./chart-options";
-import { ChartTable, Legend } from "./chart-parts";
+import { optionsOf, placeWords, type Rule } from "./chart-options";
+import { ChartTable, DepthLegend, Legend } from "./chart-parts";
 
-interface Props {
+interface Props extends ControlProps {
   title: string;
   unit?: string;
   file: string;
@@ -27,25 +29,28 @@ interface Props {
   /** Changes whenever the curves do: they are mutable and live outside React. */
   version: number;
   height: number;
-  axis?: Axis;
-  logX?: boolean;
-  logY?: boolean;
-  smoothing?: number;
   marks?: readonly Mark[];
   /** The stretch of the axis to show; null: all of it. */
   zoom?: readonly [number, number] | null;
   loading?: boolean;
   empty?: string;
   format?: (value: number | null | undefined) => string;
-  onAxis?: (axis: Axis) => void;
-  onLogX?: (on: boolean) => void;
-  onLogY?: (on: boolean) => void;
+  /** How the values of the upright axis read, where not as plain numbers. */
+  tick?: (value: number) => string;
+  /** A value that the lines are held against. */
+  rule?: Rule;
+  /** The lines are layers, from the first to the last: the legend shows a scale and the nearest of them. */
+  depth?: boolean;
   onZoom?: (stretch: [number, number] | null) => void;
-  onSmoothing?: (weight: number) => void;
+  /** The chart can be clicked, and its points reached by keys. */
+  onPick?: (click: Click) => void;
+  /** Further buttons of the head. */
+  children?: ReactNode;
 }
 
-const SMOOTHINGS = [0, 0.9, 0.97];
 const NO_MARKS: readonly Mark[] = [];
+/** Pixels of height up to which a chart is small: its head must stay one line when the cursor's values come. */
+const SMALL = 150;
 
 /** One wrapper around uPlot for every curve: legend with the value under the cursor, export, table. */
 export default function LineChart(props: Props) {
@@ -55,6 +60,7 @@ export default function LineChart(props: Props) {
   const plot = useRef<uPlot | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
   const [mark, setMark] = useState<PlacedMark | null>(null);
+  const [nearest, setNearest] = useState<string | null>(null);
   const [own, setOwn] = useState<readonly [number, number] | null>(null);
   const zoom = (onZoom ? props.zoom : own) ?? null;
   const [table, setTable] = useState(false);
@@ -71,12 +77,14 @@ export default function LineChart(props: Props) {
     // eslint-disable-next-line react-hooks/exhaustive-deps -- as above
     [version, scales, marks],
   );
+  const small = height <= SMALL;
   const isEmpty = lines.every((line) => line.curve.steps.length === 0);
   const shape = drawn.map((item) => `${item.kind}${item.colour}${item.dashed}`).join();
-  const latest = useRef({ drawn, flags, zoom, onZoom });
+  const latest = useRef({ drawn, flags, zoom, onZoom, onPick: props.onPick, tick: props.tick });
   useEffect(() => {
-    latest.current = { drawn, flags, zoom, onZoom };
+    latest.current = { drawn, flags, zoom, onZoom, onPick: props.onPick, tick: props.tick };
   });
+  const { at: ruleAt, label: ruleLabel } = props.rule ?? {};
 
   useEffect(() => {
     const target = box.current;
@@ -86,10 +94,14 @@ export default function LineChart(props: Props) {
       scales,
       zoom: () => latest.current.zoom,
       marks: () => latest.current.flags,
-      onCursor: (at, near) => {
+      rule: ruleAt === undefined ? undefined : { at: ruleAt, label: ruleLabel ?? "" },
+      tick: latest.current.tick,
+      onCursor: (at, near, line) => {
         setCursor(at);
         setMark(near);
+        setNearest(line);
       },
+      onClick: () => latest.current.onPick,
       onZoom: (stretch) => (latest.current.onZoom ?? setOwn)(stretch),
     });
     const data = alignCurves(latest.current.drawn.map((item) => item.curve));
@@ -102,7 +114,7 @@ export default function LineChart(props: Props) {
       chart.destroy();
       plot.current = null;
     };
-  }, [height, scales, shape, table, isEmpty, resolvedTheme]);
+  }, [height, scales, shape, table, isEmpty, resolvedTheme, ruleAt, ruleLabel]);
 
   useEffect(() => {
     plot.current?.setData(alignCurves(drawn.map((item) => item.curve)) as uPlot.AlignedData);
@@ -140,11 +152,20 @@ export default function LineChart(props: Props) {
         <h3 id={heading} className="text-base font-semibold">
           {title}
         </h3>
-        {unit ? <span className="text-sm text-muted">{unit}</span> : null}
-        {lines.length > 1 || cursor !== null ? (
-          <Legend lines={lines} scales={scales} cursor={cursor} mark={mark} format={format} />
+        {unit && !(small && cursor !== null) ? <span className="text-sm text-muted">{unit}</span> : null}
+        {props.depth ? (
+          <DepthLegend lines={lines} scales={scales} cursor={cursor} nearest={nearest} format={format} />
+        ) : lines.length > 1 || cursor !== null ? (
+          <Legend
+            lines={lines}
+            scales={scales}
+            cursor={cursor}
+            mark={small ? null : mark}
+            format={format}
+            small={small}
+          />
         ) : null}
-        <div className="ml-auto flex flex-wrap items-center gap-0.5">
+        <div className="ml-auto flex flex-wrap items-center justify-end gap-0.5">
           {zoom ? (
             <Button
               look="ghost"
@@ -156,43 +177,8 @@ export default function LineChart(props: Props) {
               <ZoomOut />
             </Button>
           ) : null}
-          {props.onAxis ? (
-            <Toggle
-              on={axis !== "step"}
-              onClick={() => props.onAxis?.(next(AXIS_NAMES, axis))}
-              title="Draw over steps, tokens or time"
-            >
-              By {AXES[axis].toLowerCase()}
-            </Toggle>
-          ) : null}
-          {props.onSmoothing ? (
-            <Toggle
-              on={Boolean(props.smoothing)}
-              onClick={() => props.onSmoothing?.(next(SMOOTHINGS, props.smoothing ?? 0))}
-              title={props.smoothing ? `Smoothed with weight ${props.smoothing}` : "Draw an exponential mean"}
-            >
-              Smooth{props.smoothing ? ` ${props.smoothing}` : ""}
-            </Toggle>
-          ) : null}
-          {props.onLogX ? (
-            <Toggle
-              on={logX}
-              onClick={() => props.onLogX?.(!logX)}
-              title="A logarithmic axis: shows how the start went"
-            >
-              Log {AXES[axis].toLowerCase()}
-              {axis === "step" ? "s" : ""}
-            </Toggle>
-          ) : null}
-          {props.onLogY ? (
-            <Toggle
-              on={logY}
-              onClick={() => props.onLogY?.(!logY)}
-              title="Logarithmic values: shows how small ones still fall"
-            >
-              Log values
-            </Toggle>
-          ) : null}
+          <ChartControls {...props} />
+          {props.children}
           <ChartActions
             title={title}
             table={table}
@@ -216,50 +202,21 @@ export default function LineChart(props: Props) {
         ) : table ? (
           <ChartTable lines={lines} axis={axis} format={format} height={height} title={title} />
         ) : (
-          <div
-            ref={box}
-            role="img"
-            aria-label={`${title}: ${lines
-              .map((line) => `${line.label} ${format(lastOf(line.curve))}`)
-              .join(", ")} at ${placeWords(axis, last ?? 0)}. The table view lists the values.`}
-          />
+          <div className={props.onPick ? "relative [&_.u-over]:cursor-pointer" : "relative"}>
+            <div
+              ref={box}
+              role="img"
+              aria-label={`${title}: ${lines
+                .map((line) => `${line.label} ${format(lastOf(line.curve))}`)
+                .join(", ")} at ${placeWords(axis, last ?? 0)}. The table view lists the values.`}
+            />
+            {props.onPick ? <ChartKeys plot={plot} title={title} axis={axis} onPick={props.onPick} /> : null}
+          </div>
         )}
       </div>
     </figure>
   );
 }
 
-const AXIS_NAMES = Object.keys(AXES) as Axis[];
-
-const next = <T,>(values: readonly T[], value: T): T =>
-  values[(values.indexOf(value) + 1) % values.length] as T;
-
 const lastOf = (curve: Curve): number | null =>
   curve.values.findLast((value): value is number => value !== null) ?? null;
-
-function Toggle({
-  on,
-  onClick,
-  title,
-  children,
-}: {
-  on: boolean;
-  onClick: () => void;
-  title: string;
-  children: React.ReactNode;
-}) {
-  return (
-    <button
-      type="button"
-      aria-pressed={on}
-      onClick={onClick}
-      title={title}
-      className={cn(
-        "h-7 rounded-md px-2 text-xs font-medium figures",
-        on ? "bg-accent-soft text-accent-ink" : "text-muted hover:bg-surface-2 hover:text-foreground",
-      )}
-    >
-      {children}
-    </button>
-  );
-}

@@ -3,6 +3,7 @@
 import { ArrowLeft, MessageCircle, Play, Square, Trash2 } from "lucide-react";
 import Link from "next/link";
 import { useRouter, useSearchParams } from "next/navigation";
+import type { ReactNode } from "react";
 
 import { Road } from "@/components/road";
 import { Page } from "@/components/shell/app-shell";
@@ -16,13 +17,17 @@ import { Skeleton } from "@/components/ui/skeleton";
 import { Failure } from "@/components/ui/states";
 import { useRunActions } from "@/lib/actions";
 import { ApiError } from "@/lib/api";
+import { formatNumber } from "@/lib/format";
 import { useFollow, useModels, useRun } from "@/lib/queries";
 import { roadOf, type StationKind } from "@/lib/road";
 import { activeChild, hasCurves, interval, stageTitle } from "@/lib/run-view";
 import { isAlive, type Run, type RunDetail } from "@/lib/types";
 import { chatHref, runHref } from "@/lib/utils";
 
+import { CheckpointsCard } from "./checkpoints-card";
 import { Ended } from "./ended";
+import { ImportedView } from "./imported-view";
+import { LineageCard } from "./lineage-card";
 import { Records } from "./records";
 import { ScoreFigure } from "./score-figure";
 import { StepView } from "./step-view";
@@ -92,13 +97,11 @@ function RunBody({ run }: { run: RunDetail }) {
           {run.tags.map((tag) => (
             <Badge key={tag}>{tag}</Badge>
           ))}
-          {run.parent ? (
-            <Link
-              href={runHref(run.parent)}
-              className="text-accent-ink underline decoration-current/40 underline-offset-4 hover:decoration-current"
-            >
-              part of a recipe
-            </Link>
+          {run.parent ? <Origin href={runHref(run.parent)}>part of a recipe</Origin> : null}
+          {run.forked_from ? (
+            <Origin href={runHref(run.forked_from.run)}>
+              forked from {run.forked_from.name} at step {formatNumber(run.forked_from.step)}
+            </Origin>
           ) : null}
         </span>
       }
@@ -146,6 +149,18 @@ function RunBody({ run }: { run: RunDetail }) {
   );
 }
 
+/** What a run belongs to or comes from, in its head. */
+function Origin({ href, children }: { href: string; children: ReactNode }) {
+  return (
+    <Link
+      href={href}
+      className="text-accent-ink underline decoration-current/40 underline-offset-4 hover:decoration-current"
+    >
+      {children}
+    </Link>
+  );
+}
+
 /** A recipe's figures with the kinds of questions, which its scoring step has. */
 function withKinds(run: RunDetail): Record<string, unknown> {
   const scored = run.children.findLast((child) => child.summary["by_kind"] !== undefined);
@@ -160,7 +175,9 @@ function Viewed({ run, recipe }: { run: Run; recipe: Run | null }) {
       {recipe && run.state !== "finished" && run.error && run.error.message !== recipe.error?.message ? (
         <Ended run={run} quiet />
       ) : null}
-      {hasCurves(run) ? (
+      {run.stage === "imported" ? (
+        <ImportedView run={run} />
+      ) : hasCurves(run) ? (
         <TrainingView run={run} />
       ) : (
         <StepView
@@ -168,6 +185,8 @@ function Viewed({ run, recipe }: { run: Run; recipe: Run | null }) {
           scoreShown={recipe === null || interval(recipe.summary["exact_match"]) !== null}
         />
       )}
+      {hasCurves(run) ? <CheckpointsCard run={run} /> : null}
+      <LineageCard run={run} />
       <Records run={run} recipe={recipe} />
     </>
   );

@@ -1,8 +1,10 @@
 "use client";
 
+import { ScanSearch } from "lucide-react";
 import dynamic from "next/dynamic";
 import { useMemo, useState } from "react";
 
+import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
 import { Skeleton } from "@/components/ui/skeleton";
 import { Failure } from "@/components/ui/states";
@@ -15,20 +17,27 @@ import {
   formatShort,
 } from "@/lib/format";
 import { useRunEvents, useRunMetrics } from "@/lib/queries";
+import { showError } from "@/lib/actions";
 import { alertsOf, marksOf } from "@/lib/run-marks";
+import { type Click, pickStep } from "@/lib/run-pick";
 import { useZoom } from "@/lib/run-zoom";
 import { figure, shareDone } from "@/lib/run-view";
 import { isAlive, type Run } from "@/lib/types";
+import { useOpenStep } from "@/lib/use-open-step";
 
 import { Alerts } from "./alerts";
-import type { ChartLine } from "./chart-lines";
+import type { ChartLine, Mark } from "./chart-lines";
+import { Histograms } from "./histograms";
+import { Layers } from "./layers";
 import { Samples } from "./samples";
+import { SystemPanel } from "./system-panel";
 import { Tile } from "./tile";
 
 const LineChart = dynamic(() => import("./line-chart"), {
   ssr: false,
   loading: () => <Skeleton className="m-4 h-64" />,
 });
+const BatchSheet = dynamic(async () => (await import("./batch-sheet")).BatchSheet, { ssr: false });
 
 /** Live curves, figures and what the model writes. */
 export function TrainingView({ run }: { run: Run }) {
@@ -39,7 +48,13 @@ export function TrainingView({ run }: { run: Run }) {
   const alive = isAlive(run);
   const { axis, setAxis, zoom, setZoom, shown, drawn } = useZoom(run.id, store, version, alive);
   const events = useRunEvents(run.id);
-  const marks = useMemo(() => marksOf(events.data ?? []), [events.data]);
+  const opened = useOpenStep();
+  const marks = useMemo(() => {
+    const found: Mark[] = marksOf(events.data ?? []);
+    return opened.step === null
+      ? found
+      : [...found, { step: opened.step, kind: "open" as const, label: "opened" }];
+  }, [events.data, opened.step]);
   const alerts = useMemo(() => alertsOf(events.data ?? []), [events.data]);
   const line = (name: string, label: string, colour: number, extra?: Partial<ChartLine>): ChartLine => ({
     name,
@@ -51,6 +66,14 @@ export function TrainingView({ run }: { run: Run }) {
     ...extra,
   });
   const common = { version: drawn, axis, logX, zoom, onZoom: setZoom, loading: query.isPending };
+  const pick = (name: string) => ({
+    onPick: (click: Click) => {
+      pickStep(run.id, name, shown.curve(name), axis, store.origin(), click)
+        .then((step) => step !== null && step > 0 && opened.open(step))
+        .catch((error: unknown) => showError("The step could not be found.", error));
+    },
+  });
+  const newest = store.curve("train/loss").steps.at(-1) ?? 0;
   const losses = [
     line("train/loss", "Train", 1, { smoothing }),
     line("val/loss", "Validation", 2, { points: true }),
@@ -66,7 +89,7 @@ export function TrainingView({ run }: { run: Run }) {
           retry={() => void query.refetch()}
         />
       ) : null}
-      <Alerts alerts={alerts} />
+      <Alerts alerts={alerts} onStep={opened.open} />
       <div className="grid grid-cols-1 gap-4 lg:grid-cols-12">
         <Card className="lg:col-span-8">
           <LineChart
@@ -84,7 +107,19 @@ export function TrainingView({ run }: { run: Run }) {
             onLogY={setLogY}
             onSmoothing={setSmoothing}
             smoothing={smoothing}
-          />
+            {...pick("train/loss")}
+          >
+            <Button
+              look="ghost"
+              size="icon"
+              aria-label="Look into a step"
+              title="Look into a step: click a point, or begin with the newest"
+              disabled={!(newest > 0)}
+              onClick={() => opened.open(newest)}
+            >
+              <ScanSearch />
+            </Button>
+          </LineChart>
         </Card>
         <Samples run={run} className="lg:col-span-4" />
         <Card className="lg:col-span-4">
@@ -103,6 +138,7 @@ export function TrainingView({ run }: { run: Run }) {
             lines={[line("train/grad_norm", "Gradient norm", 4)]}
             {...common}
             height={140}
+            {...pick("train/grad_norm")}
           />
         </Card>
         <Card className="lg:col-span-4">
@@ -117,6 +153,22 @@ export function TrainingView({ run }: { run: Run }) {
           />
         </Card>
       </div>
+      <Layers
+        run={run}
+        names={store.allNames()}
+        chart={{ axis, logX, zoom, onZoom: setZoom, origin: store.origin() }}
+      />
+      <Histograms run={run} measured={store.allNames().some((name) => name.startsWith("grad_norm/"))} />
+      <SystemPanel run={run} names={store.allNames()} origin={store.origin()} />
+      <BatchSheet
+        run={run}
+        step={opened.step}
+        row={opened.row}
+        score={opened.score}
+        onStep={opened.open}
+        onRow={opened.setRow}
+        onScore={opened.setScore}
+      />
     </>
   );
 }

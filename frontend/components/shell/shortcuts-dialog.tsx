@@ -16,6 +16,14 @@ const GROUPS: { title: string; rows: [string[], string][] }[] = [
     ],
   },
   {
+    title: "Runs",
+    rows: [
+      [["←", "→"], "Along a chart's points, once it has the focus"],
+      [["Enter"], "Look into the step that is there"],
+      [["←", "→"], "The step before or after, in an opened step"],
+    ],
+  },
+  {
     title: "Chat",
     rows: [
       [["Enter"], "Send"],

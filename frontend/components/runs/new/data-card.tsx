@@ -1,17 +1,22 @@
 "use client";
 
 import Link from "next/link";
-import { useId } from "react";
+import { Trash2 } from "lucide-react";
+import { useCallback, useId } from "react";
 
 import { NumberField } from "@/components/tokenizer/number-field";
+import { Button } from "@/components/ui/button";
 import { Card, CardHeader } from "@/components/ui/card";
 import { Field, Select } from "@/components/ui/field";
 import { Skeleton } from "@/components/ui/skeleton";
 import { Failure } from "@/components/ui/states";
-import { formatShort } from "@/lib/format";
+import { formatBytes, formatShort } from "@/lib/format";
 import { type Draft, shardsOf, SOURCES } from "@/lib/run-draft";
 import { useArtifacts } from "@/lib/run-queries";
 import type { Artifact } from "@/lib/run-types";
+
+import { TextDrop } from "./text-drop";
+import { useDeleteDataset } from "./use-delete-dataset";
 
 interface Props {
   draft: Draft;
@@ -24,15 +29,26 @@ const amount = (item: Artifact, name: string, unit: string): string => {
   return typeof value === "number" ? `, ${formatShort(value)} ${unit}` : "";
 };
 
+const sizeOf = (item: Artifact): string => {
+  const bytes = item.summary["bytes"];
+  return typeof bytes === "number" ? `, ${formatBytes(bytes)}` : amount(item, "documents", "documents");
+};
+
 /** What the model learns from: text and tokenizer, or token shards that are ready. */
 export function DataCard({ draft, problem, onChange }: Props) {
   const datasets = useArtifacts("dataset");
   const tokenizers = useArtifacts("tokenizer");
   const tokens = useArtifacts("tokens");
   const id = useId();
+  const select = useCallback((made: string) => onChange({ data: `dataset:${made}` }), [onChange]);
+  const remove = useDeleteDataset(
+    useCallback(() => onChange({ data: "" }), [onChange]),
+    select,
+  );
   const failed = [datasets, tokenizers, tokens].find((query) => query.isError);
   const source = SOURCES.find(({ value }) => draft.data === `source:${value}`);
   const dataset = draft.data.startsWith("dataset:") ? draft.data.slice("dataset:".length) : null;
+  const own = datasets.data?.find((item) => item.id === dataset && !item.builtin);
   const ready = draft.data.startsWith("tokens:");
   const reused =
     dataset && draft.tokenizer ? shardsOf(tokens.data ?? [], dataset, draft.tokenizer) : undefined;
@@ -60,40 +76,56 @@ export function DataCard({ draft, problem, onChange }: Props) {
       ) : (
         <div className="grid gap-4 px-4 pt-1 pb-4 sm:grid-cols-2 sm:px-5">
           <Field label="Text" htmlFor={`${id}-data`} hint={hint}>
-            <Select
-              id={`${id}-data`}
-              value={draft.data}
-              aria-invalid={Boolean(problem)}
-              onChange={(event) => onChange({ data: event.target.value })}
-            >
-              {draft.data ? null : <option value="">Choose a text</option>}
-              {tokens.data?.length ? (
-                <optgroup label="Ready to train on">
-                  {tokens.data.map((item) => (
-                    <option key={item.id} value={`tokens:${item.id}`}>
-                      {wordsOf(item, datasets.data ?? [], tokenizers.data ?? [])}
+            <div className="flex gap-1">
+              <Select
+                id={`${id}-data`}
+                value={draft.data}
+                aria-invalid={Boolean(problem)}
+                onChange={(event) => onChange({ data: event.target.value })}
+                className="flex-1"
+              >
+                {draft.data ? null : <option value="">Choose a text</option>}
+                {tokens.data?.length ? (
+                  <optgroup label="Ready to train on">
+                    {tokens.data.map((item) => (
+                      <option key={item.id} value={`tokens:${item.id}`}>
+                        {wordsOf(item, datasets.data ?? [], tokenizers.data ?? [])}
+                      </option>
+                    ))}
+                  </optgroup>
+                ) : null}
+                {datasets.data?.length ? (
+                  <optgroup label="Your texts">
+                    {datasets.data.map((item) => (
+                      <option key={item.id} value={`dataset:${item.id}`}>
+                        {item.name}
+                        {sizeOf(item)}
+                      </option>
+                    ))}
+                  </optgroup>
+                ) : null}
+                <optgroup label="Prepared here first">
+                  {SOURCES.map((item) => (
+                    <option key={item.value} value={`source:${item.value}`}>
+                      {item.title}
                     </option>
                   ))}
                 </optgroup>
+              </Select>
+              {own ? (
+                <Button
+                  look="ghost"
+                  size="icon"
+                  className="size-9"
+                  aria-label={`Delete ${own.name}`}
+                  title={`Delete ${own.name}`}
+                  disabled={remove.isPending}
+                  onClick={() => remove.mutate(own)}
+                >
+                  <Trash2 />
+                </Button>
               ) : null}
-              {datasets.data?.length ? (
-                <optgroup label="Your texts">
-                  {datasets.data.map((item) => (
-                    <option key={item.id} value={`dataset:${item.id}`}>
-                      {item.name}
-                      {amount(item, "documents", "documents")}
-                    </option>
-                  ))}
-                </optgroup>
-              ) : null}
-              <optgroup label="Prepared here first">
-                {SOURCES.map((item) => (
-                  <option key={item.value} value={`source:${item.value}`}>
-                    {item.title}
-                  </option>
-                ))}
-              </optgroup>
-            </Select>
+            </div>
           </Field>
           {ready ? null : (
             <Field
@@ -135,12 +167,11 @@ export function DataCard({ draft, problem, onChange }: Props) {
             />
           )}
           {problem ? <p className="text-sm text-bad sm:col-span-2">{problem}</p> : null}
-          <p className="text-sm text-pretty text-muted sm:col-span-2">
-            Text of your own comes in by the command line:{" "}
-            <code className="font-mono text-xs break-all">
-              llmp data prepare --source text --path FOLDER --name NAME
-            </code>
-            . A tokenizer can be tried out on the{" "}
+          <div className="sm:col-span-2">
+            <TextDrop onMade={select} />
+          </div>
+          <p className="text-xs text-pretty text-muted sm:col-span-2">
+            A tokenizer can be tried out on the{" "}
             <Link href="/tokenizer/?tab=train" className="text-accent-ink underline underline-offset-4">
               Tokenizer page
             </Link>{" "}

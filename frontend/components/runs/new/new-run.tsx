@@ -3,7 +3,8 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Play } from "lucide-react";
 import { useRouter } from "next/navigation";
-import { useEffect, useId, useMemo } from "react";
+import { useEffect, useId, useMemo, useState } from "react";
+import { toast } from "sonner";
 
 import { useBase } from "@/components/architecture/use-design";
 import { defaultsOf, fieldsOf, type FormField, type Schema } from "@/components/config-form/schema";
@@ -19,6 +20,14 @@ import { api } from "@/lib/api";
 import { problemsAt } from "@/lib/architecture-config";
 import { useRested } from "@/lib/architecture-queries";
 import { applyRun } from "@/lib/queries";
+import {
+  HERE,
+  type Place,
+  type PlannedChoice,
+  planRequest,
+  settingsOf,
+  type TrainingPlan,
+} from "@/lib/run-plan";
 import { problemsOf, requestOf, shapeChanges, type TrainedStage } from "@/lib/run-draft";
 import { useArtifacts, usePreview, useStage } from "@/lib/run-queries";
 import type { PreviewRequest } from "@/lib/run-types";
@@ -28,9 +37,11 @@ import { ArchitectureCard } from "./architecture-card";
 import { BaseCard } from "./base-card";
 import { CommandCard } from "./command-card";
 import { DataCard } from "./data-card";
-import { PlanCard } from "./plan-card";
+import { FitDialog } from "./fit-dialog";
+import { PlanCard, PlanStrip } from "./plan-card";
 import { TrainingCard } from "./training-card";
 import { useDraft } from "./use-draft";
+import { useAskPlan } from "./use-plan";
 
 const REST_MS = 150;
 /** Settings of a stage that have a place of their own on the page. */
@@ -42,6 +53,9 @@ export function NewRun() {
   const router = useRouter();
   const client = useQueryClient();
   const { draft, change } = useDraft();
+  const [place, setPlace] = useState<Place>({ device: HERE, devices: null });
+  const [doubted, setDoubted] = useState<TrainingPlan | null>(null);
+  const askPlan = useAskPlan();
   const stage = useStage(draft.stage);
   const tokens = useArtifacts("tokens");
   const found = useBase(draft.from);
@@ -101,14 +115,16 @@ export function NewRun() {
           : {},
       data: at("tokens"),
       base: Object.fromEntries(
-        ["model", "dataset"].flatMap((name) => (at(name) ? [[name, sentence(at(name)!)]] : [])),
+        (["model", "dataset"] as const).flatMap((name) =>
+          at(name) ? [[name, draft[name] ? sentence(at(name)!) : "Choose one."]] : [],
+        ),
       ),
       other: Object.fromEntries(other.flatMap(({ name }) => (at(name) ? [[name, sentence(at(name)!)]] : []))),
       elsewhere: listed
         .filter(({ field }) => !own.includes(field.split(".")[0] ?? ""))
         .map(({ field, message }) => (field ? `${field}: ${message}` : message)),
     };
-  }, [preview.data, started.prefix, training, other, found.fields, draft.stage]);
+  }, [preview.data, started.prefix, training, other, found.fields, draft]);
 
   const train = useMutation({
     mutationFn: () => api.startRun(started.body),
@@ -118,6 +134,23 @@ export function NewRun() {
     },
     onError: (error) => showError("The run could not be started.", error),
   });
+  // It runs on this machine, wherever it was thought to.
+  const check = useMutation({
+    mutationFn: async () => {
+      const body = planRequest(preview.data, { device: HERE, devices: null });
+      return body ? await askPlan(body) : null;
+    },
+    onSuccess: (plan) => (plan && !plan.fits ? setDoubted(plan) : train.mutate()),
+    onError: () => train.mutate(), // the run itself looks again, and says what is wrong
+  });
+  const use = (choice: PlannedChoice) => {
+    const { training: before } = draft;
+    change({ training: { ...before, ...settingsOf(choice) } });
+    toast("The training was changed to what fits.", {
+      action: { label: "Undo", onClick: () => change({ training: before }) },
+      duration: 10_000,
+    });
+  };
   const before = started.before.length
     ? `First ${listed(started.before.map((name) => BEFORE[name] ?? name))}, then trains.`
     : null;
@@ -135,8 +168,8 @@ export function NewRun() {
           </span>
           <Button
             look="primary"
-            disabled={!current || problems.count > 0 || train.isPending || train.isSuccess}
-            onClick={() => train.mutate()}
+            disabled={!current || problems.count > 0 || check.isPending || train.isPending || train.isSuccess}
+            onClick={() => check.mutate()}
           >
             <Play aria-hidden /> Train
           </Button>
@@ -230,10 +263,29 @@ export function NewRun() {
           ) : null}
         </div>
         <div className="flex min-w-0 flex-col gap-4 lg:sticky lg:top-18 lg:col-span-5">
-          <PlanCard preview={preview.data} training={draft.training} stage={draft.stage} />
+          <PlanCard
+            preview={preview.data}
+            current={Boolean(current)}
+            place={place}
+            onPlace={setPlace}
+            onUse={use}
+          />
           <CommandCard preview={preview.data} />
         </div>
       </div>
+      <PlanStrip preview={preview.data} place={place} />
+      <FitDialog
+        plan={doubted}
+        onClose={() => setDoubted(null)}
+        onUse={(choice) => {
+          setDoubted(null);
+          use(choice);
+        }}
+        onTrain={() => {
+          setDoubted(null);
+          train.mutate();
+        }}
+      />
     </Page>
   );
 }

@@ -7,7 +7,7 @@ import { Skeleton } from "@/components/ui/skeleton";
 import { withChange } from "@/lib/architecture-config";
 import type { Config } from "@/lib/architecture-types";
 
-const WORDS: Readonly<Record<string, string>> = {
+export const WORDS: Readonly<Record<string, string>> = {
   adamw: "AdamW",
   muon: "Muon",
   sgd: "SGD",
