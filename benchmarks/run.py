@@ -19,6 +19,7 @@ from llm_playground.core.devices import cpu_name, usable_cores
 
 BENCHMARKS = (
     "training",
+    "shakespeare",
     "generation",
     "tokenization",
     "tokenizer_training",

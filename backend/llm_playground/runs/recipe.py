@@ -81,7 +81,7 @@ class RecipeConfig(StageConfig):
             try:
                 parse_config(get_stage(step.stage).config_class, step.config, f"the step {step.name!r}")
             except ConfigError as error:
-                raise ValueError(error.message) from None
+                raise ValueError(error.message.rstrip(".")) from None
             seen.append(step.name)
         if self.output is not None and self.output not in seen:
             raise ValueError(f"output names the step {self.output!r}, which is not there")
