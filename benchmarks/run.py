@@ -20,6 +20,7 @@ from llm_playground.core.devices import cpu_name, usable_cores
 BENCHMARKS = (
     "training",
     "shakespeare",
+    "ranks",
     "generation",
     "tokenization",
     "tokenizer_training",
