@@ -100,6 +100,8 @@ def launch(
         common = dict(os.environ if environment is None else environment)
         if sys.platform == "linux":  # the name of this machine may lead anywhere
             common.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        # PyTorch warns at every start that looking for unused parameters found none; see training.spread.
+        common.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         common |= {
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(listener.getsockname()[1]),
