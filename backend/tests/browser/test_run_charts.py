@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 if TYPE_CHECKING:
     from conftest import Look, Server, Tab
@@ -32,16 +32,24 @@ def pair(server: Server, finished: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def drag(page: Page, start: float, end: float) -> None:
-    """Drag over a share of the first chart."""
-    area = page.locator(".u-over").first
-    area.scroll_into_view_if_needed()
-    box = area.bounding_box()
-    assert box is not None
-    middle = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + start * box["width"], middle)
-    page.mouse.down()
-    page.mouse.move(box["x"] + end * box["width"], middle, steps=5)
-    page.mouse.up()
+    """Drag over a share of the first chart; again where an alert came meanwhile and pushed it down."""
+    shown = page.get_by_role("button", name=ALL_AGAIN).first
+    for attempt in range(3):
+        area = page.locator(".u-over").first
+        area.scroll_into_view_if_needed()
+        box = area.bounding_box()
+        assert box is not None
+        middle = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + start * box["width"], middle)
+        page.mouse.down()
+        page.mouse.move(box["x"] + end * box["width"], middle, steps=5)
+        page.mouse.up()
+        try:
+            shown.wait_for(timeout=5_000)
+            return
+        except TimeoutError:
+            if attempt == 2:
+                raise
 
 
 def draw_over(page: Page, before: str, axis: str) -> None:
