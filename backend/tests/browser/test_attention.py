@@ -80,7 +80,9 @@ def test_every_view_is_sound(look: Look) -> None:
         look.check(name)
 
 
-@pytest.mark.parametrize("model", ["example", "preset:tiny-gpt2", "preset:tiny-encoder"])
+@pytest.mark.parametrize(
+    "model", ["example", "preset:tiny-encoder", pytest.param("preset:tiny-gpt2", marks=pytest.mark.slow)]
+)
 def test_what_is_read_off_the_map_is_what_the_program_computed(model: str, server: Server, tab: Tab) -> None:
     text = "Mia has a dog. Mia has a"
     page = tab.go(f"/architecture/?tab=attention&model={model}&layer=1&head=2&text={quote(text)}")
@@ -308,7 +310,13 @@ def test_a_guess_is_walked_back_to_the_embedding_number_by_number(tab: Tab) -> N
 
 
 @pytest.mark.parametrize(
-    "model", ["preset:tiny-gpt2", "preset:tiny-llama", "preset:tiny-mixture", "preset:tiny-encoder"]
+    "model",
+    [
+        "preset:tiny-mixture",
+        "preset:tiny-encoder",
+        pytest.param("preset:tiny-gpt2", marks=pytest.mark.slow),
+        pytest.param("preset:tiny-llama", marks=pytest.mark.slow),
+    ],
 )
 def test_every_step_of_every_kind_of_model_can_be_opened(model: str, tab: Tab) -> None:
     page = tab.go(f"/architecture/?tab=steps&model={model}&text=Mia%20has%20a%20dog")

@@ -25,6 +25,7 @@ from llm_playground.training.execution import missing_for_compile
 
 from .counting import Counting, answers, equal, go, numbers
 
+pytestmark = pytest.mark.xdist_group("distributed")  # one worker starts what these tests share
 PLAIN = {"dropout": 0.0}
 
 
