@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from llm_playground.core.errors import InputError
+from llm_playground.core.wire import read_varint
 from llm_playground.monitoring.event_files import masked_crc
 
 _LONGEST = 2**30  # bytes of a record; more is no length
@@ -84,14 +85,14 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
     """
     at = 0
     while at < len(data):
-        key, at = _varint(data, at)
+        key, at = read_varint(data, at)
         field, kind = key >> 3, key & 7
         if kind == 0:
-            value, at = _varint(data, at)
+            value, at = read_varint(data, at)
             yield field, value
             continue
         if kind == 2:
-            length, at = _varint(data, at)
+            length, at = read_varint(data, at)
         elif kind in (1, 5):
             length = 8 if kind == 1 else 4
         else:
@@ -100,18 +101,6 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
             raise IndexError("it ends early")
         yield field, data[at : at + length]
         at += length
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
-        if shift > 63:
-            raise ValueError("a number of more than 64 bits")
 
 
 def _scalars(event: bytes) -> Iterator[Scalar]:

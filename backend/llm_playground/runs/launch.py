@@ -21,8 +21,8 @@ from typing import Any
 
 from llm_playground.core.workspace import Workspace
 from llm_playground.runs.record import RunError, load_record, save_record, take_lock
+from llm_playground.training.distributed import LISTENER_VARIABLE
 
-LISTENER_VARIABLE = "LLMP_MASTER_FD"  # as in training.distributed, which this process does not load
 # What says to a process that it is one of several.
 GROUP_VARIABLES = (
     "RANK",

@@ -67,7 +67,7 @@ def choose_weights(workspace: Workspace, place: StepPlace) -> Weights:
             model = workspace.get(place.record.output, "model")
             return Weights(model.path, int(place.record.config["training"]["steps"]), final=True)
         except NotFoundError:
-            pass  # said below
+            pass  # deleted: the error below says that nothing is left
     raise NotFoundError(
         f"No checkpoint of the run {place.record.id} is left to score the rows with.",
         hint="Keep more of them with keep_checkpoints, or pin one.",

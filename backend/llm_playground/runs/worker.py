@@ -137,7 +137,7 @@ def work_beside(workspace: Workspace, run_id: str) -> int:
             config = parse_config(stage.config_class, record.config, f"the run {record.id}")
             stage.run(config, SilentContext(folder, record, workspace, hooks_for(record.stage, config)))
         except StopRequested:
-            pass
+            pass  # an end in order, which the first process records
         except LLMPError as error:
             sign.fail(RunError(message=error.message, hint=error.hint, field=error.field), lost=False)
             return 1

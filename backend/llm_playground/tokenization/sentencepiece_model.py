@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_playground.core.errors import InputError, StorageError
+from llm_playground.core.wire import read_varint
 
 SPACE = "\u2581"
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)
@@ -161,14 +162,14 @@ def _message(data: bytes) -> dict[int, list[Field]]:
     fields: dict[int, list[Field]] = {}
     place = 0
     while place < len(data):
-        key, place = _varint(data, place)
+        key, place = read_varint(data, place)
         value: Field
         if key & 7 == 0:
-            value, place = _varint(data, place)
+            value, place = read_varint(data, place)
         elif key & 7 == 1:
             value, place = struct.unpack_from("<d", data, place)[0], place + 8
         elif key & 7 == 2:
-            size, place = _varint(data, place)
+            size, place = read_varint(data, place)
             value, place = data[place : place + size], place + size
         elif key & 7 == 5:
             value, place = struct.unpack_from("<f", data, place)[0], place + 4
@@ -178,18 +179,6 @@ def _message(data: bytes) -> dict[int, list[Field]]:
             raise ValueError("it ends too early")
         fields.setdefault(key >> 3, []).append(value)
     return fields
-
-
-def _varint(data: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[place]
-        value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
-        if byte < 128:
-            return value, place
-        if shift > 63:
-            raise ValueError("a number is too long")
 
 
 def _number(message: dict[int, list[Field]], field: int, default: int) -> int:
