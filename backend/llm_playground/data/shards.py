@@ -138,7 +138,7 @@ def write_shards(
     end = tokenizer.eos_id
     if end is None:
         raise InputError("The tokenizer has no <|endoftext|> token to part documents.", field="tokenizer")
-    total = count_documents(dataset)
+    first, total = numpy.array([end], dtype=dtype).tobytes(), count_documents(dataset)
     parts = _by_tail if validation == "tail" else _by_documents
     lists: dict[str, dict[str, Any]] = {
         split: {"offsets": [0], "ids": [], "bytes": 0, "tokens": 0, "hash": hashlib.sha256()}
@@ -148,7 +148,7 @@ def write_shards(
     try:
         for number, (split, document_id, text) in enumerate(parts(dataset, validation_fraction)):
             entry = lists[split]
-            data = numpy.array([end, *tokenizer.encode_ordinary(text)], dtype=dtype).tobytes()
+            data = first + tokenizer.encode_array(text).astype(dtype).tobytes()
             files[split].write(data)
             entry["hash"].update(data)
             entry["tokens"] += len(data) // numpy.dtype(dtype).itemsize

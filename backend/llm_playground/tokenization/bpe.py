@@ -12,6 +12,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+import numpy
+from numpy.typing import NDArray
+
 from llm_playground.core.errors import InputError
 from llm_playground.tokenization.added import AddedToken, AddedTokens
 from llm_playground.tokenization.alignment import align
@@ -25,8 +28,15 @@ from llm_playground.tokenization.merging import (
     Pair,
     merge_by_rank,
 )
-from llm_playground.tokenization.pipeline import META, compile_cutter, compile_normalizer, strict_utf8
+from llm_playground.tokenization.pipeline import (
+    META,
+    compile_cutter,
+    compile_normalizer,
+    keeps_cuts,
+    strict_utf8,
+)
 from llm_playground.tokenization.splitting import SURROGATE, SplitPattern, find_pattern, get_pattern
+from llm_playground.tokenization.words import WordMemory
 
 if TYPE_CHECKING:
     from llm_playground.tokenization.bpe_training import Learned
@@ -36,6 +46,7 @@ TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 _CACHE_LIMIT = 200_000  # pieces remembered; a corpus has far fewer common ones
 _LONGEST_CACHED = 64  # characters of a piece that is remembered
+_LONG = 1500  # characters of a text from which looking up all its words at once is faster
 
 _ROLES = {"bos": "<|endoftext|>", "eos": "<|endoftext|>", "pad": "<|pad|>"}
 
@@ -147,7 +158,11 @@ class BPETokenizer:
         self._normalize = compile_normalizer(normalizer)
         self._cut = self._make_cutter(first=True)
         self._cut_later = self._make_cutter(first=False)
-        self._pieces = _Pieces(self._piece_encoder())
+        self._encode_piece = self._piece_encoder()
+        self._pieces = _Pieces(self._encode_piece)
+        # Words can be told apart where one of the known patterns cuts, with nothing else around it.
+        cuts = self.split_pattern
+        self._words = WordMemory(self._encode_word, cuts.name) if cuts is not None else None
 
     def _check(self) -> None:
         overlap = {token.id for token in self.added} & set(self._tokens)
@@ -303,7 +318,7 @@ class BPETokenizer:
         if parts and parts[0].get("type") == "ByteLevel" and parts[0].get("use_regex", True):
             return get_pattern("gpt2") if len(parts) == 1 else None
         if len(parts) == 2 and "Regex" in parts[0].get("pattern", {}) and not parts[1].get("use_regex", True):
-            return find_pattern(parts[0]["pattern"]["Regex"])
+            return find_pattern(parts[0]["pattern"]["Regex"]) if keeps_cuts(parts[0]) else None
         return None
 
     def role_id(self, role: Literal["bos", "eos", "pad"]) -> int | None:
@@ -364,10 +379,11 @@ class BPETokenizer:
             if token is not None:
                 ids.append(token.id)
                 continue
-            pieces = self._cut_part(part, first=start == 0)
-            ids += chain.from_iterable(map(self._pieces.__getitem__, pieces))
+            part = self._normalized(part)
+            cut = self._cut if start == 0 else self._cut_later
+            ids += self._encode_part(part, cut)
             if trace is not None:
-                trace += self._trace(pieces)
+                trace += self._trace(cut(part))
         return ids
 
     def encode_ordinary(self, text: str) -> list[int]:
@@ -378,14 +394,40 @@ class BPETokenizer:
         """
         if self.added.always:
             return self.encode(text, (), ())
-        if self._normalize is not None:
-            text = self._normalize(text)
-        return list(chain.from_iterable(map(self._pieces.__getitem__, self._cut(text))))
+        return self._encode_part(self._normalized(text), self._cut)
+
+    def encode_array(self, text: str) -> NDArray[numpy.int32]:
+        """Return the ids of a text in which nothing is special as an array; see :meth:`encode_ordinary`."""
+        if self.added.always or (found := self._look_up(self._normalized(text))) is None:
+            return numpy.array(self.encode_ordinary(text), dtype=numpy.int32)
+        return found
+
+    def _normalized(self, text: str) -> str:
+        return text if self._normalize is None else self._normalize(text)
 
     def _cut_part(self, text: str, *, first: bool) -> list[str]:
-        if self._normalize is not None:
-            text = self._normalize(text)
-        return (self._cut if first else self._cut_later)(text)
+        return (self._cut if first else self._cut_later)(self._normalized(text))
+
+    def _encode_part(self, text: str, cut: Callable[[str], list[str]]) -> list[int]:
+        """Return the ids of a normalized text without added tokens."""
+        found = self._look_up(text)
+        if found is None:
+            return list(chain.from_iterable(map(self._pieces.__getitem__, cut(text))))
+        ids: list[int] = found.tolist()
+        return ids
+
+    def _look_up(self, text: str) -> NDArray[numpy.int32] | None:
+        """Return the ids of a normalized text that is better looked up word by word, None for any other."""
+        if len(text) < _LONG or self._words is None:
+            return None
+        return self._words.encode(strict_utf8(text))
+
+    def _encode_word(self, word: str) -> Sequence[int]:
+        """Return the ids of a word; one that is a piece is remembered as a word alone."""
+        pieces = self._cut(word)
+        if len(pieces) == 1:
+            return self._encode_piece(word)
+        return list(chain.from_iterable(map(self._pieces.__getitem__, pieces)))
 
     def _piece_encoder(self) -> Callable[[str], list[int]]:
         """Return the function that encodes a piece: as a whole where that may be, else by merging."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from llm_playground.core.errors import InputError, NotFoundError, StorageError
 from llm_playground.core.files import read_json, write_json_atomic, write_text_atomic
@@ -19,6 +19,10 @@ from llm_playground.core.hub import hub_errors
 from llm_playground.tokenization.alphabet import from_name
 from llm_playground.tokenization.base import Special, TokenSpan
 from llm_playground.tokenization.splitting import SURROGATE
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
 
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
@@ -233,6 +237,12 @@ class HFTokenizer:
             InputError: a lone surrogate, or text that the vocabulary cannot write.
         """
         return self.encode(text, (), ())
+
+    def encode_array(self, text: str) -> NDArray[numpy.int32]:
+        """Return the ids of a text in which nothing is special as an array; see :meth:`encode_ordinary`."""
+        import numpy
+
+        return numpy.array(self.encode_ordinary(text), dtype=numpy.int32)
 
     def spans(self, text: str, allowed_special: Special = ()) -> list[TokenSpan]:
         """Return the tokens of a text with their places; special tokens not allowed are ordinary text.

@@ -168,12 +168,20 @@ def _chain(cutters: list[Cut], text: str) -> list[str]:
     return pieces
 
 
+def keeps_cuts(spec: dict[str, Any]) -> bool:
+    """Say whether a Split section gives what a pattern for every character matches, and nothing else.
+
+    With such a pattern, what is "removed" under ``invert`` are empty gaps.
+    """
+    behavior = str(spec.get("behavior", "Isolated")).lower()
+    return behavior == "isolated" or (behavior == "removed" and bool(spec.get("invert")))
+
+
 def _compile_split(spec: dict[str, Any]) -> Cut:
     pattern, behavior = spec["pattern"], str(spec.get("behavior", "Isolated")).lower()
     if "Regex" in pattern:
         known = find_pattern(pattern["Regex"])
-        # Known patterns match every character, so what is "removed" under invert are empty gaps.
-        if known is not None and (behavior == "isolated" or (behavior == "removed" and spec.get("invert"))):
+        if known is not None and keeps_cuts(spec):
             return known.splitter()
         found = compile_regex(pattern["Regex"], "pre_tokenizer")
     else:

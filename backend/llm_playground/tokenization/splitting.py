@@ -25,6 +25,7 @@ from llm_playground.core.errors import ConfigError, InputError
 from llm_playground.tokenization.unicode_classes import RUNS
 
 CLASS_NAMES = "ultmoknpswx"
+_SHORT = 64  # characters
 SURROGATE = InputError(
     "The text holds a lone surrogate (half of a character), which UTF-8 cannot write.", field="text"
 )
@@ -108,15 +109,13 @@ class SplitPattern:
 
     def splitter(self) -> Callable[[str], list[str]]:
         """Return the function that cuts a text into pieces, which joined give the text again."""
-        find, reserved, table = self.compiled().findall, self.reserved, None
+        find, shapes = self.compiled().findall, _Shapes(self)
+        reserved = re.compile(f"[{self.reserved}]").search if self.reserved else None
 
         def split(text: str) -> list[str]:
-            nonlocal table
-            if text.isascii() and not any(character in text for character in reserved):
+            if text.isascii() and (reserved is None or reserved(text) is None):
                 return find(text)
-            if table is None:
-                table = self.shape_table()
-            shape = table[code_points(text)].tobytes().decode("ascii")
+            shape = text.translate(shapes) if len(text) < _SHORT else self.shape(text)
             pieces, end = [], 0
             for part in find(shape):
                 start, end = end, end + len(part)
@@ -124,6 +123,20 @@ class SplitPattern:
             return pieces
 
         return split
+
+
+class _Shapes(dict[int, int]):
+    """Code point -> its shape, for texts so short that ``str.translate`` is faster than numpy."""
+
+    def __init__(self, pattern: SplitPattern) -> None:
+        super().__init__()
+        self._pattern = pattern
+
+    def __missing__(self, point: int) -> int:
+        if 0xD800 <= point < 0xE000:
+            raise SURROGATE
+        shape = self[point] = int(self._pattern.shape_table()[point])
+        return shape
 
 
 @cache

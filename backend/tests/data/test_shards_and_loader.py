@@ -88,7 +88,7 @@ def test_the_smallest_type_is_chosen_and_a_vocabulary_beyond_it_refused() -> Non
 def test_the_largest_id_of_the_type_is_stored_whole(tmp_path: Path) -> None:
     last = 2**16 - 1
     fake = SimpleNamespace(
-        eos_id=0, vocab_size=2**16, fingerprint="x", encode_ordinary=lambda text: [last, 1, last]
+        eos_id=0, vocab_size=2**16, fingerprint="x", encode_array=lambda text: numpy.array([last, 1, last])
     )
     shards(tmp_path, numbered(["a", "b"]), tokenizer=fake)
     assert numpy.fromfile(tmp_path / "train.bin", dtype="uint16").tolist() == [0, last, 1, last]
