@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -10,9 +11,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -29,6 +31,35 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.register_profile("fresh", max_examples=400, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+_GROUP = re.compile(r'pytest\.mark\.xdist_group\("([^"]+)"\)')
+
+
+@cache
+def _group_of(file: Path) -> str | None:
+    """Return the group that a file of tests puts all its tests into, read from its source."""
+    found = _GROUP.search(file.read_text(encoding="utf-8"))
+    return found[1] if found else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Send the tests of a group to one worker, the largest groups first.
+
+    pytest-xdist 3.8 writes the group into ``item._nodeid``, which pytest 9.2 no longer reads: left to itself,
+    ``--dist loadgroup`` spreads the tests of a group, and each worker makes what they share.
+    """
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
+        """Tests by the group of their file; others one by one."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            return _group_of(config.rootpath / nodeid.partition("::")[0]) or nodeid
+
+    return ByGroup(config, log)
 
 
 @pytest.fixture

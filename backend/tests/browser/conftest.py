@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 RECIPES = Path(__file__).with_name("recipes")
@@ -32,7 +33,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--no-first-run",
 ]
-expect.set_options(timeout=15_000)  # several times what a busy machine needs
+PATIENCE = 90  # seconds: many times what a busy machine needs, and only a test that fails waits so long
+expect.set_options(timeout=1000 * PATIENCE)
+PORTS = range(15_000, 32_000)  # below those that systems give to the near ends of connections
 DESKTOP, PHONE = (1440, 900), (390, 844)
 LOOKS = [
     pytest.param(("light", DESKTOP), id="light-1440"),
@@ -43,23 +46,42 @@ LOOKS = [
 ALIVE = ("queued", "running", "stopping")
 
 
-def until(holds: Callable[[], Any], what: str, seconds: float = 60, every: float = 0.1) -> Any:
-    """Ask again until the answer is true; fail in words when it never is."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a browser test the time that a slow machine needs: the first one also trains what others share."""
+    for item in items:
+        if item.get_closest_marker("browser") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))
+
+
+def until(
+    holds: Callable[[], Any],
+    what: str,
+    seconds: float = PATIENCE,
+    pause: Callable[[float], object] = time.sleep,
+) -> Any:
+    """Ask again, a tenth of a second later, until the answer is true; fail in words when it never is."""
     end = time.monotonic() + seconds
     while not (answer := holds()):
         if time.monotonic() > end:
             pytest.fail(f"waited {seconds:.0f} s in vain: {what}")
-        time.sleep(every)
+        pause(0.1)
     return answer
+
+
+def free_port() -> int:
+    """Return a port that nobody listens at, of those that no connection and no other test is given."""
+    for port in random.SystemRandom().sample(PORTS, 100):
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free")
 
 
 class Server:
     """``llmp serve`` with a workspace of its own."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
@@ -93,7 +115,7 @@ class Server:
             return
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -107,7 +129,7 @@ class Server:
             data=None if body is None else json.dumps(body).encode(),
             headers={"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return json.loads(answer.read() or b"null")
 
     def runs(self) -> list[dict[str, Any]]:
@@ -122,13 +144,24 @@ class Server:
         run_id: str = self.ask("POST", "/api/v1/runs", body)["id"]
         return run_id
 
+    def wait_for(self, run_id: str) -> dict[str, Any]:
+        """Wait until a run has finished and return it; fail with its error where it ends otherwise."""
+
+        def ended() -> dict[str, Any] | None:
+            run: dict[str, Any] = self.ask("GET", f"/api/v1/runs/{run_id}")
+            return None if run["state"] in ALIVE else run
+
+        run: dict[str, Any] = until(ended, f"{run_id} ends", 5 * PATIENCE)
+        assert run["state"] == "finished", run["error"]
+        return run
+
     def end_runs(self) -> None:
         """Stop what still runs, by force where it does not listen."""
         for run in self.runs():
             if run["state"] in ALIVE:
                 with contextlib.suppress(urllib.error.HTTPError):
                     self.ask("POST", f"/api/v1/runs/{run['id']}/stop")
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while alive := [run for run in self.runs() if run["state"] in ALIVE]:
             if time.monotonic() > end:
                 for run in alive:
@@ -177,15 +210,20 @@ def finished(server: Server) -> dict[str, Any]:
     """A finished quickstart of that server; made here where no test has made one yet."""
 
     def found() -> dict[str, Any] | None:
-        return next((run for run in server.runs() if run["output"] and run["state"] == "finished"), None)
+        made = (run for run in server.runs() if run["output"] and run["state"] == "finished")
+        return next((run for run in made if run["config"].get("name") == "quickstart"), None)
 
-    if (run := found()) is None:
+    if found() is None:
         until(lambda: not any(run["state"] in ALIVE for run in server.runs()), "no other run is at work")
-        started = server.start_quickstart()
-        until(lambda: server.ask("GET", f"/api/v1/runs/{started}")["state"] not in ALIVE, "it ends", 150, 0.5)
-        run = found()
-        assert run is not None, server.ask("GET", f"/api/v1/runs/{started}")["error"]
+        server.wait_for(server.start_quickstart())
+    run = found()
+    assert run is not None
     return run
+
+
+def _is_question(sent: Request) -> bool:
+    """Whether a request asks the interface something; the stream of news never ends."""
+    return "/api/" in sent.url and sent.resource_type != "eventsource"
 
 
 @dataclass
@@ -197,12 +235,61 @@ class Tab:
     faults: list[str] = field(default_factory=list)
     expected: tuple[str, ...] = ()
     """Parts of faults that belong to the test."""
+    asked: set[Request] = field(default_factory=set)
+    """Requests to the interface that are on their way."""
+
+    def __post_init__(self) -> None:
+        """Keep count of the requests."""
+        page, asked = self.page, self.asked
+        page.on("request", lambda sent: _is_question(sent) and asked.add(sent))
+        page.on("requestfinished", lambda sent: asked.discard(sent))
+        page.on("requestfailed", lambda sent: asked.discard(sent))
 
     def go(self, path: str) -> Page:
-        """Open a page of the app and wait until it has settled."""
+        """Open a page of the app and wait until it listens."""
+        self.asked.clear()
         self.page.goto(self.url + path)
-        self.page.wait_for_load_state("load")
+        return self._listening()
+
+    def reload(self) -> Page:
+        """Load the page once more and wait until it listens."""
+        self.asked.clear()
+        self.page.reload()
+        return self._listening()
+
+    def _listening(self) -> Page:
+        """Wait for the answer to a page's first question: it is asked when clicks and keys are heard."""
+        self.page.wait_for_function("""() => performance.getEntriesByType("resource")
+            .some((entry) => entry.name.endsWith("/api/v1/health") && entry.responseEnd > 0)""")
         return self.page
+
+    def until(self, holds: Callable[[], Any], what: str) -> Any:
+        """Ask again, while the page goes on, until the answer is true."""
+        return until(holds, what, pause=lambda seconds: self.page.wait_for_timeout(1000 * seconds))
+
+    def rest(self) -> None:
+        """Wait until nothing is asked any more for longer than the page waits for someone who types."""
+        idle: list[bool] = []
+
+        def quiet() -> bool:
+            idle.append(not self.asked)
+            return idle[-4:] == [True] * 4
+
+        self.until(quiet, "the page asks no more")
+
+    def box(self, place: Locator) -> tuple[float, float, float, float]:
+        """Return left, top, width and height of what is in view and has stopped to move."""
+        seen: list[tuple[float, float, float, float]] = []
+
+        def still() -> bool:
+            place.scroll_into_view_if_needed()
+            if (box := place.bounding_box()) is None:  # it is drawn anew
+                return False
+            seen.append((box["x"], box["y"], box["width"], box["height"]))
+            return seen[-2:] == [seen[-1]] * 2
+
+        self.until(still, "it stands still")
+        return seen[-1]
 
     def unexpected(self) -> list[str]:
         """Return the faults that no test asked for."""
@@ -218,7 +305,7 @@ def open_tab(browser: Browser, server: Server) -> Iterator[Callable[..., Tab]]:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"
         )
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(1000 * PATIENCE)
         tab = Tab(context.new_page(), server.url)
         tab.page.on("pageerror", lambda error: tab.faults.append(f"error: {error}"))
         tab.page.on(

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 if TYPE_CHECKING:
     from conftest import Look, Server, Tab
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-labs")]
 
 VIEWS = {
     "own": "/architecture/",
@@ -59,11 +59,9 @@ def test_the_parts_of_the_picture_add_up_to_what_the_program_counts(server: Serv
         settle(page)
         counted = server.ask("POST", "/api/v1/transformer/analyze", {"model": f"preset:{preset}"})
         expect(total(page)).to_have_text(f"{counted['parameters']['total']:,}")
-        labels = (
-            picture(page)
-            .get_by_role("button")
-            .evaluate_all("items => items.map((item) => item.getAttribute('aria-label'))")
-        )
+        parts = picture(page).get_by_role("button")
+        expect(parts.first).to_be_visible()
+        labels = parts.evaluate_all("items => items.map((item) => item.getAttribute('aria-label'))")
         weights = [
             (number(found[1]), number(found[2] or "1")) for label in labels if (found := PART.search(label))
         ]
@@ -78,7 +76,7 @@ def test_a_change_is_followed_linked_and_taken_back(tab: Tab) -> None:
     expect(total(page)).to_have_text("81,912,576")
     expect(picture(page)).to_contain_text("×6")
     expect(page).to_have_url(f"{tab.url}/architecture/?from=preset:gpt2-small&set=layers:6")
-    page.reload()
+    tab.reload()
     settle(page)
     expect(page.get_by_role("textbox", name="Layers", exact=True)).to_have_value("6")
     expect(total(page)).to_have_text("81,912,576")

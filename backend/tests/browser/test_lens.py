@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 if TYPE_CHECKING:
     from conftest import Look, Server, Tab
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-labs")]
 
 COUNTING = "Hugo had four plums. He got three more. Now Hugo has"
 OTHER = "Hugo had four plums. He got one more. Now Hugo has"
@@ -34,7 +34,7 @@ def ask(server: Server, path: str, **body: Any) -> Any:
 def settle(page: Page) -> None:
     """Wait until nothing is loading any more."""
     expect(page.get_by_role("navigation", name="Architecture").get_by_role("link")).to_have_count(6)
-    expect(page.locator("main .animate-pulse.bg-surface-2")).to_have_count(0, timeout=60_000)
+    expect(page.locator("main .animate-pulse.bg-surface-2")).to_have_count(0)
     page.evaluate("document.fonts.ready")
 
 
@@ -55,7 +55,7 @@ def part(page: Page, name: str) -> Locator:
 
 def expect_edits(page: Page, edits: str) -> None:
     """Wait until the address has these changes."""
-    page.wait_for_url(lambda url: parse_qs(urlparse(url).query).get("edits") == [edits])
+    page.wait_for_url(lambda url: parse_qs(urlparse(url).query).get("edits") == [edits], wait_until="commit")
 
 
 def alert(page: Page) -> Locator:
@@ -107,11 +107,11 @@ def test_colours_follow_the_chosen_measure(tab: Tab) -> None:
     settle(page)
     last = lens_grid(page).locator('[data-cell^="4."]')
     colours = "cells => new Set(cells.map((cell) => getComputedStyle(cell).backgroundColor)).size"
-    assert last.evaluate_all(colours) > 1
+    tab.until(lambda: last.evaluate_all(colours) > 1, "the cells have colours of their own")
     page.get_by_role("radio", name="KL to the end").click()
     expect(page).to_have_url(re.compile("by=kl"))
     expect(page.get_by_role("radio", name="KL to the end")).to_be_checked()
-    assert last.evaluate_all(colours) == 1, "at the end nothing is left between a guess and the model's own"
+    tab.until(lambda: last.evaluate_all(colours) == 1, "at the end a guess is the model's own, and all alike")
 
 
 def test_the_parts_add_up_to_the_logit_and_heads_open_the_attention_tab(tab: Tab, server: Server) -> None:
@@ -168,10 +168,10 @@ def test_a_part_is_changed_undone_and_the_change_is_a_link(tab: Tab, server: Ser
     top = answer["after"][0]["text"].replace(" ", "·")
     expect(guesses.filter(has_text=top).first).to_be_visible()
 
-    page.keyboard.press("End")
+    page.get_by_role("group", name="Parts of the model").get_by_role("button", pressed=True).press("End")
     page.keyboard.press("Enter")
     expect_edits(page, "zero-head-0.0,zero-ffn-0")
-    page.reload()
+    tab.reload()
     settle(page)
     expect(page.get_by_role("list", name="Changes").get_by_role("listitem")).to_have_count(2)
     page.get_by_role("button", name="Take out Layer 0, head 0").click()
@@ -185,17 +185,18 @@ def test_every_example_shows_what_is_said_of_it(tab: Tab, server: Server) -> Non
     settle(page)
     said: dict[str, Any] = {}
     buttons = page.get_by_role("group", name="Examples").first.get_by_role("button")
-    names = buttons.all_text_contents()
-    for name in names:
-        page.get_by_role("button", name=name, exact=True).click()
+    expect(buttons).to_have_text(["What colour?", "Where is it?", "How many?", "Whose dog?"])
+    for button in buttons.all():
+        name = button.inner_text()
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", "true")
+        expect(page.get_by_text("What one sees:")).to_be_visible()
         own = page.get_by_role("textbox", name="Text", exact=True).input_value()
         other = page.get_by_role("textbox", name="Other text").input_value()
-        expect(page.get_by_text("What one sees:")).to_be_visible()
         said[name] = {
             kind: ask(server, "patch/sweep", model="example", text=other, source_text=own, part=kind)
             for kind in ("residual", "head", "attention", "ffn")
         }
-    assert names == ["What colour?", "Where is it?", "How many?", "Whose dog?"]
 
     colour = said["What colour?"]
     assert (colour["residual"]["answer_text"], colour["residual"]["wrong_text"]) == (" pink", " green")

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from conftest import Look, Server, Tab
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-runs")]
 
 TINY = "width:32,layers:1,heads:2,context_length:64"
 TRAINING = "steps:12,batch_size:2,warmup_steps:2,eval_every:6,eval_batches:1,sample_every:0,threads:1"
@@ -26,7 +26,7 @@ def test_a_run_is_started_from_the_form(
     page.get_by_role("link", name="Train this").click()
     expect(page).to_have_url(re.compile(r"/runs/new/\?.*width:32"))
     expect(page.get_by_role("textbox", name="Width")).to_have_value("32")
-    page.goto(f"{tab.url}/runs/new/?set={TINY}&train={TRAINING}&name=Little+one")
+    tab.go(f"/runs/new/?set={TINY}&train={TRAINING}&name=Little+one")
     train = page.get_by_role("button", name="Train", exact=True)
     expect(train).to_be_enabled()
     page.get_by_role("textbox", name="Steps", exact=True).fill("14")
@@ -43,8 +43,8 @@ def test_a_run_is_started_from_the_form(
     train.click()
     expect(page).to_have_url(re.compile(r"/runs/\?id=pretrain-"))
     expect(page.get_by_role("heading", level=1, name="Little one")).to_be_visible()
-    expect(page.get_by_text("Finished", exact=True).first).to_be_visible(timeout=60_000)
-    run = next(run for run in server.runs() if run["name"] == "Little one")
+    expect(page.get_by_text("Finished", exact=True).first).to_be_visible()
+    run = next(run for run in server.runs() if run["id"] in page.url)
     training = run["config"]["training"]
     assert (training["steps"], training["batch_size"], training["warmup_steps"]) == (14, 3, 2)
     assert run["config"]["model"] == {"width": 32, "layers": 1, "heads": 2, "context_length": 64}
@@ -59,11 +59,11 @@ def test_a_text_of_ones_own_goes_all_the_way_to_a_model(
     page = tab.go(f"/runs/new/{query}")
     page.get_by_label("Files of text").set_input_files(tale)
     text = page.get_by_role("combobox", name="Text", exact=True)
-    expect(text.locator("option:checked")).to_have_text(re.compile(r"My tale, 5\.\d.kB"), timeout=30_000)
+    expect(text.locator("option:checked")).to_have_text(re.compile(r"My tale, 5\.\d.kB"))
     expect(page.get_by_role("button", name="Delete My tale")).to_be_visible()
     memory = page.get_by_role("region", name="Memory", exact=True)
     parts = memory.get_by_role("img", name=re.compile("Memory by part: Weights"))
-    expect(parts).to_be_visible(timeout=60_000)  # the first plan of a server loads torch
+    expect(parts).to_be_visible()  # the first plan of a server loads torch
     expect(page.get_by_text("Estimated", exact=True)).to_be_visible()
     keep_picture(page, "new-run-own-text")
     page.get_by_role("button", name="Train", exact=True).click()
@@ -73,13 +73,13 @@ def test_a_text_of_ones_own_goes_all_the_way_to_a_model(
     (upload,) = (item for item in server.ask("GET", "/api/v1/data/uploads")["uploads"])
     assert [file["name"] for file in upload["files"]] == ["My tale.txt"]
 
-    page.goto(f"{tab.url}/runs/new/?data=dataset:{dataset_of(server, 'My tale')}")
+    tab.go(f"/runs/new/?data=dataset:{dataset_of(server, 'My tale')}")
     page.get_by_role("button", name="Delete My tale").click()
     expect(page.get_by_text("Deleted My tale.")).to_be_visible()
     assert server.ask("GET", "/api/v1/data/uploads")["uploads"] == []
     page.get_by_role("button", name="Undo").click()
     expect(text.locator("option:checked")).to_have_text(re.compile("My tale"))
-    assert len(server.ask("GET", "/api/v1/data/uploads")["uploads"]) == 1
+    tab.until(lambda: len(server.ask("GET", "/api/v1/data/uploads")["uploads"]) == 1, "it is back")
 
 
 def dataset_of(server: Server, name: str) -> str:
@@ -92,14 +92,14 @@ def test_what_does_not_fit_is_told_and_helped(tab: Tab, finished: dict[str, Any]
     train = TRAINING.replace("batch_size:2", "batch_size:40000")
     page = tab.go(f"/runs/new/?set=width:512,layers:8,heads:8&train={train}")
     told = page.get_by_role("status").filter(has_text="This would:")
-    expect(told).to_be_visible(timeout=60_000)
+    expect(told).to_be_visible()
     page.get_by_role("button", name="Train", exact=True).click()
     dialog = page.get_by_role("dialog", name=re.compile("This training (may not|cannot) fit"))
     expect(dialog).to_be_visible()
     dialog.get_by_role("button", name="Use what fits").click()
     expect(told).to_have_count(0)
     expect(page).to_have_url(re.compile("micro_batch_size:"))
-    page.get_by_role("combobox", name="On").select_option("h100-sxm")
+    page.get_by_role("combobox", name="On", exact=True).select_option("h100-sxm")
     expect(page.get_by_text(re.compile(r"^As of \d{4}-\d\d-\d\d: "))).to_be_visible()
     expect(page.get_by_text(re.compile(r"^\$\d"))).to_be_visible()
 

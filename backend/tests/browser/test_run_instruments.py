@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from tiny_workspace import make
 
 from llm_playground.core.workspace import Workspace
@@ -20,7 +20,7 @@ from llm_playground.monitoring import MetricReader
 if TYPE_CHECKING:
     from conftest import Look, Server, Tab
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-runs")]
 
 STEPS, ROWS, LENGTH, QUIET = 90, 4, 48, 45
 
@@ -81,19 +81,16 @@ def planted(server: Server, finished: dict[str, Any], tmp_path_factory: pytest.T
     return Planted(server, finished, tmp_path_factory.mktemp("planted"))
 
 
-def click_at_step(page: Page, run: Planted, step: int) -> None:
+def click_at_step(tab: Tab, run: Planted, step: int) -> None:
     """Click on the loss chart where a step's value is, halfway up from what is usual."""
-    area = page.locator(".u-over").first
-    area.scroll_into_view_if_needed()
-    box = area.bounding_box()
-    assert box is not None
+    left, top, width, height = tab.box(tab.page.locator(".u-over").first)
     first, last = 0, STEPS  # the axis begins with the validation before the first step
     # The value axis has a margin of 6% at both ends; validation lies within the training's values.
     low, high = min(run.losses.values()), max(run.losses.values())
     low, high = low - 0.06 * (high - low), high + 0.06 * (high - low)
     value = (run.losses[step] + run.losses[step - 1]) / 2
-    x = box["x"] + box["width"] * (step - first) / (last - first)
-    page.mouse.click(x, box["y"] + box["height"] * (high - value) / (high - low))
+    x = left + width * (step - first) / (last - first)
+    tab.page.mouse.click(x, top + height * (high - value) / (high - low))
 
 
 def test_a_planted_spike_is_followed_to_its_document(
@@ -118,15 +115,20 @@ def test_a_planted_spike_is_followed_to_its_document(
     expect(page.get_by_role("region", name=f"Document {planted.document}")).to_contain_text(planted.letters)
     page.get_by_role("button", name="Close").click()
     expect(page).to_have_url(re.compile(rf"id={planted.id}$"))
-    click_at_step(page, planted, planted.step)
-    expect(page.get_by_role("dialog", name=f"Step {planted.step}")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    tab.rest()
+    click_at_step(tab, planted, planted.step)
+    sheet = page.get_by_role("dialog", name=f"Step {planted.step}")
+    expect(sheet.get_by_role("list", name="Rows")).to_have_attribute("aria-busy", "false")
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("dialog", name=f"Step {planted.step + 1}")).to_be_visible()
     page.keyboard.press("Escape")
-    page.get_by_role("slider", name="Points of Loss").focus()
-    page.keyboard.press("End")
-    page.keyboard.press("ArrowLeft")
-    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    points = page.get_by_role("slider", name="Points of Loss")
+    for key, step in (("End", STEPS), ("ArrowLeft", STEPS - 1)):
+        points.press(key)
+        expect(points).to_have_attribute("aria-valuetext", re.compile(f"^step {step};"))
+    points.press("Enter")
     expect(page.get_by_role("dialog", name=f"Step {STEPS - 1}")).to_be_visible()
 
 
@@ -145,15 +147,18 @@ def test_layers_histograms_and_machine(tab: Tab, planted: Planted) -> None:
     page.get_by_role("menuitem", name="FLOPs").click()
     expect(page.get_by_role("img", name=re.compile(r"^Update to weight .*[GT]FLOP\. The"))).to_be_visible()
     heat = page.get_by_role("img", name=re.compile("^Weights of embedding: 30 histograms, from step 3 to 90"))
+    pointed = page.get_by_text(re.compile(r"^step \d+: .* values"))
+    tab.rest()
+    tab.box(heat)  # what stands above it has come
     heat.hover()
-    expect(page.get_by_text(re.compile(r"^step \d+: .* values"))).to_be_visible()
+    expect(pointed).to_be_visible()
     page.get_by_role("radio", name="Gradients").click()
     page.get_by_role("button", name="Gradients of embedding as a table").click()
     table = page.get_by_role("region", name="Gradients of embedding, table")
     expect(table.get_by_role("row")).to_have_count(31)
     for name in ("Memory of the run: Memory", "Step time: Step", "Share of peak rate: MFU"):
         expect(page.get_by_role("img", name=re.compile(f"^{name} "))).to_be_visible()
-    page.reload()  # what was unfolded stays so
+    tab.reload()  # what was unfolded stays so
     expect(page.get_by_role("img", name=re.compile("^Gradient norm by layer"))).to_be_visible()
 
 
