@@ -145,6 +145,50 @@ describe("a reply", () => {
     expect(within(log()).queryByRole("alert")).toBeNull();
   });
 
+  test("a second one before the first is stored belongs to the same conversation", async () => {
+    let store: () => void = () => undefined;
+    const slow = new Promise<void>((done) => (store = done));
+    const { user, body, bodies, log, server } = chat("/chat/", {
+      [`POST ${TALKS}`]: async ({ body }: Asked) => (await slow, aConversation(body as object)),
+    });
+    await user.click(await screen.findByRole("button", { name: QUESTIONS[0] }));
+    (await body()).say("Ann bakes.");
+    bodies[0]?.finish();
+    await user.click(await screen.findByRole("button", { name: "Another reply" }));
+    await waitFor(() => expect(bodies).toHaveLength(2));
+    bodies[1]?.say("Ann paints.");
+    bodies[1]?.finish();
+    await screen.findByRole("button", { name: "Another reply" });
+    expect(server.sent("PUT", `${TALKS}/talk-1`)).toHaveLength(0);
+    store();
+    await waitFor(() => expect(server.sent("PUT", `${TALKS}/talk-1`)).toHaveLength(1));
+    expect(server.sent("POST", TALKS)).toHaveLength(1);
+    expect(server.sent("PUT", `${TALKS}/talk-1`)[0]?.body).toMatchObject({
+      messages: [{ role: "user" }, { role: "assistant", content: "Ann paints." }],
+    });
+    expect(within(log()).getByText("Ann paints.")).toBeVisible();
+    expect(address()).toBe("/chat/?model=model-1&conversation=talk-1");
+  });
+
+  test("a new conversation begins while the one before is being stored", async () => {
+    let store: () => void = () => undefined;
+    const slow = new Promise<void>((done) => (store = done));
+    const { user, body, server } = chat("/chat/", {
+      [`POST ${TALKS}`]: async ({ body }: Asked) => (await slow, aConversation(body as object)),
+    });
+    await user.click(await screen.findByRole("button", { name: QUESTIONS[0] }));
+    const reply = await body();
+    reply.say("Ann bakes.");
+    reply.finish();
+    await screen.findByRole("button", { name: "Another reply" });
+    await user.click(screen.getByRole("button", { name: "New conversation" }));
+    expect(await screen.findByRole("button", { name: QUESTIONS[1] })).toBeVisible();
+    store();
+    await waitFor(() => expect(server.sent("GET", TALKS).length).toBeGreaterThan(1));
+    expect(address()).not.toContain("talk-1");
+    expect(screen.getByRole("button", { name: QUESTIONS[1] })).toBeVisible();
+  });
+
   test("one that could not be stored stays on the screen, and that is said", async () => {
     const { user, body, log } = chat("/chat/", {
       [`POST ${TALKS}`]: answer(507, { error: { message: "The disk is full." } }),

@@ -70,8 +70,9 @@ function ChatWith({ models }: { models: Model[] }) {
   const wanted = query.get("model");
   const [sampling, setSampling] = useState<Sampling>(DEFAULT_SAMPLING);
   const [panel, setPanel] = useState<"history" | "settings" | null>(null);
-  // The conversation whose messages are on the screen: opening another one by its address loads that.
-  const shown = useRef<string | null>(null);
+  // The conversation on the screen, which has an id once it is stored: opening another by its address loads that.
+  const shown = useRef<{ id: string | null }>({ id: null });
+  const storing = useRef(Promise.resolve());
 
   const stored = useQuery({
     queryKey: keys.conversation(conversation ?? ""),
@@ -81,38 +82,38 @@ function ChatWith({ models }: { models: Model[] }) {
   const model = pick(models, wanted ?? stored.data?.model);
   const goneModel = wanted !== null && model.id !== wanted;
 
-  const keep = async (messages: Message[]) => {
-    const params = { ...sampling };
-    try {
-      if (shown.current) {
-        const saved = await api.saveConversation(shown.current, { model: model.id, messages, params });
-        client.setQueryData<Conversation>(keys.conversation(saved.id), saved);
-      } else {
-        const made = await api.createConversation({
-          title: titleOf(messages),
-          model: model.id,
-          messages,
-          params,
-        });
-        client.setQueryData<Conversation>(keys.conversation(made.id), made);
-        shown.current = made.id;
-        router.replace(chatHref(model.id, made.id), { scroll: false });
+  // One after the other: the second reply belongs to the conversation that storing the first one makes.
+  const keep = (messages: Message[]) => {
+    const talk = shown.current;
+    const content = { model: model.id, messages, params: { ...sampling } };
+    const store = async () => {
+      try {
+        if (talk.id !== null) {
+          const saved = await api.saveConversation(talk.id, content);
+          client.setQueryData<Conversation>(keys.conversation(saved.id), saved);
+        } else {
+          const made = await api.createConversation({ title: titleOf(messages), ...content });
+          client.setQueryData<Conversation>(keys.conversation(made.id), made);
+          talk.id = made.id;
+          if (talk === shown.current) router.replace(chatHref(model.id, made.id), { scroll: false });
+        }
+      } catch (error) {
+        showError("The conversation could not be stored.", error);
       }
-    } catch (error) {
-      showError("The conversation could not be stored.", error);
-    }
-    void client.invalidateQueries({ queryKey: keys.conversations });
+      void client.invalidateQueries({ queryKey: keys.conversations });
+    };
+    storing.current = storing.current.then(store);
   };
-  const chat = useChat((messages) => void keep(messages));
+  const chat = useChat(keep);
   const { load } = chat;
 
   useEffect(() => {
-    if (conversation === shown.current) return;
+    if (conversation === shown.current.id) return;
     if (conversation === null) {
-      shown.current = null;
+      shown.current = { id: null };
       load([]);
     } else if (stored.data?.id === conversation) {
-      shown.current = conversation;
+      shown.current = { id: conversation };
       load(stored.data.messages);
       // eslint-disable-next-line react-hooks/set-state-in-effect -- the settings come with the conversation
       setSampling(readSampling(stored.data.params));
@@ -171,7 +172,11 @@ function ChatWith({ models }: { models: Model[] }) {
             <Button
               look="ghost"
               size="sm"
-              onClick={() => router.replace(chatHref(model.id), { scroll: false })}
+              onClick={() => {
+                shown.current = { id: null };
+                load([]);
+                router.replace(chatHref(model.id), { scroll: false });
+              }}
               disabled={!started && conversation === null}
               aria-label="New conversation"
             >
