@@ -19,11 +19,11 @@ def import_(name: str, arguments: list[str]) -> int:
         /,
         name: str | None = None,
     ) -> int:
-        """Make a finished run of TensorBoard's event files; its curves are on the Train page.
+        """Make a finished run of TensorBoard's or W&B's files; its curves are on the Train page.
 
         Args:
-            file: an event file, or the folder of one run.
-            name: of the run; default: the folder's.
+            file: an event file, a run file of W&B (run-ID.wandb), or the folder of one run.
+            name: of the run; default: its name in W&B, or the folder's.
         """
         from llm_playground.runs.imports import import_run
 

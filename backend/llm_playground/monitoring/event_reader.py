@@ -6,13 +6,14 @@ PyTorch and most programs do, and as a tensor with one number, as TensorFlow 2 d
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from llm_playground.core.errors import InputError
-from llm_playground.core.wire import read_varint
+from llm_playground.core.wire import read_fields
 from llm_playground.monitoring.event_files import masked_crc
 
 _LONGEST = 2**30  # bytes of a record; more is no length
@@ -77,43 +78,19 @@ def _records(path: Path) -> Iterator[tuple[int, bytes]]:
             place += 16 + length
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """Yield (number, value) of a message's fields; fixed ones as their bytes.
-
-    Raises:
-        IndexError, ValueError: it is no message.
-    """
-    at = 0
-    while at < len(data):
-        key, at = read_varint(data, at)
-        field, kind = key >> 3, key & 7
-        if kind == 0:
-            value, at = read_varint(data, at)
-            yield field, value
-            continue
-        if kind == 2:
-            length, at = read_varint(data, at)
-        elif kind in (1, 5):
-            length = 8 if kind == 1 else 4
-        else:
-            raise ValueError(f"wire type {kind}")
-        if at + length > len(data):
-            raise IndexError("it ends early")
-        yield field, data[at : at + length]
-        at += length
-
-
 def _scalars(event: bytes) -> Iterator[Scalar]:
     time, step, summaries = 0.0, 0, []
-    for field, value in _fields(event):
+    for field, _, value in read_fields(event):
         if field == 1 and isinstance(value, bytes):
             (time,) = struct.unpack("<d", value)
         elif field == 2 and isinstance(value, int):
             step = value - 2**64 if value >= 2**63 else value
         elif field == 5 and isinstance(value, bytes):
             summaries.append(value)
+    if not math.isfinite(time):
+        raise ValueError("an event at no time")
     for summary in summaries:
-        for field, entry in _fields(summary):
+        for field, _, entry in read_fields(summary):
             if field == 1 and isinstance(entry, bytes) and (found := _value(entry)) is not None:
                 yield Scalar(found[0], step, time, found[1])
 
@@ -121,7 +98,7 @@ def _scalars(event: bytes) -> Iterator[Scalar]:
 def _value(entry: bytes) -> tuple[str, float] | None:
     """Return (tag, number) of a summary's value, None where it is no scalar."""
     name, number = "", None
-    for field, value in _fields(entry):
+    for field, _, value in read_fields(entry):
         if field == 1 and isinstance(value, bytes):
             name = value.decode("utf-8")
         elif field == 2 and isinstance(value, bytes):
@@ -133,7 +110,7 @@ def _value(entry: bytes) -> tuple[str, float] | None:
 
 def _tensor(data: bytes) -> float | None:
     """Return the number of a tensor that holds one, None for any other."""
-    fields: dict[int, bytes | int] = dict(_fields(data))
+    fields: dict[int, bytes | int] = {field: value for field, _, value in read_fields(data)}
     form = _FLOATS.get(int(fields[1])) if isinstance(fields.get(1), int) else None
     content = fields.get(4) or fields.get(5) or fields.get(6)
     if form is None or not isinstance(content, bytes) or len(content) != struct.calcsize(form):

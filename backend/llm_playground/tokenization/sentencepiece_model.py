@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_playground.core.errors import InputError, StorageError
-from llm_playground.core.wire import read_varint
+from llm_playground.core.wire import BYTES, FIXED_64, read_fields
 
 SPACE = "\u2581"
 _NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)
@@ -160,24 +160,11 @@ def _decoder(dummy: bool) -> dict[str, Any]:
 def _message(data: bytes) -> dict[int, list[Field]]:
     """Read one protobuf message: field number -> its values in order."""
     fields: dict[int, list[Field]] = {}
-    place = 0
-    while place < len(data):
-        key, place = read_varint(data, place)
-        value: Field
-        if key & 7 == 0:
-            value, place = read_varint(data, place)
-        elif key & 7 == 1:
-            value, place = struct.unpack_from("<d", data, place)[0], place + 8
-        elif key & 7 == 2:
-            size, place = read_varint(data, place)
-            value, place = data[place : place + size], place + size
-        elif key & 7 == 5:
-            value, place = struct.unpack_from("<f", data, place)[0], place + 4
-        else:
-            raise ValueError(f"wire type {key & 7}")
-        if place > len(data):
-            raise ValueError("it ends too early")
-        fields.setdefault(key >> 3, []).append(value)
+    for number, kind, content in read_fields(data):
+        value: Field = content
+        if isinstance(content, bytes) and kind != BYTES:
+            (value,) = struct.unpack("<d" if kind == FIXED_64 else "<f", content)
+        fields.setdefault(number, []).append(value)
     return fields
 
 

@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from wandb_files import log, message, row
 
 from llm_playground.cli.main import main
 from llm_playground.core.errors import InputError
@@ -68,9 +69,10 @@ def test_a_file_that_is_cut_off_is_read_so_far_and_a_broken_one_refused(written:
         written.write_bytes(broken)
         with pytest.raises(InputError, match=r"is damaged: the record at byte \d+ has a wrong checksum"):
             list(read_scalars(written))
-    written.write_bytes(record_of(b"\x2a\x7f"))
-    with pytest.raises(InputError, match="the record at byte 0 holds no event"):
-        list(read_scalars(written))
+    for event in (b"\x2a\x7f", EVENT.replace(struct.pack("<d", 2.0), struct.pack("<d", math.nan))):
+        written.write_bytes(record_of(event))
+        with pytest.raises(InputError, match="the record at byte 0 holds no event"):
+            list(read_scalars(written))
 
 
 def test_an_import_is_a_finished_run_with_its_curves(written: Path, workspace: Workspace) -> None:
@@ -88,6 +90,23 @@ def test_an_import_is_a_finished_run_with_its_curves(written: Path, workspace: W
     assert line.value[0] == 1.0 and line.value[-1] == 0.25
 
 
+def test_a_run_file_of_wandb_brings_its_name_and_settings(workspace: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "offline-run-1"
+    folder.mkdir()
+    config = message((1, message((1, "lr"), (16, "0.5"))))
+    described = message((17, message((4, config), (8, "Theirs"))))
+    rows = [row(step, 10.0 + step, loss=1 / (step + 1)) for step in range(20)]
+    (folder / "run-1.wandb").write_bytes(log(described, *rows))
+    (folder / "run-1.wandb.synced").write_text("")
+    made = import_run(workspace, folder)
+    assert (made.name, made.stage, made.state) == ("Theirs", "imported", "finished")
+    assert made.summary == {"points": 20, "series": 1, "steps": 19}
+    assert made.config["format"] == "wandb" and made.config["settings"] == {"lr": 0.5}
+    line, _ = MetricReader(Supervisor(workspace).folder(made.id) / METRICS_FILE).series("loss", 500)
+    assert line.value == pytest.approx([1 / (step + 1) for step in range(20)])
+    assert import_run(workspace, folder / "run-1.wandb", "Mine").name == "Mine"
+
+
 def test_the_command_and_what_it_refuses(
     written: Path, workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -99,7 +118,7 @@ def test_the_command_and_what_it_refuses(
     (tmp_path / "empty").mkdir()
     (tmp_path / "none.tfevents.1").write_bytes(record_of(b"\x1a\x0dbrain.Event:2"))
     for path, words in [
-        (tmp_path / "empty", "holds no event file"),
+        (tmp_path / "empty", "holds no event file and no run file of W&B"),
         (tmp_path / "nothing", "does not exist"),
         (tmp_path / "none.tfevents.1", "holds no scalars"),
     ]:
