@@ -6,15 +6,16 @@ all that happens between them.
 
 - *Trainer*: ``transformers.Trainer`` as it comes: ``adamw_torch_fused``, ``max_grad_norm`` 1, a linear rate,
   logging and saving every 500 steps (beyond what is measured here), no evaluation; the model is the one that
-  ``AutoModelForCausalLM`` builds from the folder that ours wrote (``sdpa`` attention, float32), the data set
-  random tokens in memory. OpenMP's and malloc's settings are the system's.
+  ``AutoModelForCausalLM`` builds from the folder that ours wrote (``sdpa`` attention, float32 weights), the
+  data set random tokens in memory. OpenMP's and malloc's settings are the system's.
 - *ours*: :func:`llm_playground.training.train` on the same folder, with ``adamw``, ``grad_clip`` 1 and the
   other defaults, in the context of a run: metric store with its watcher, heartbeat, progress, stop checks.
   Tokens come from a shard file through the loader. The environment is that of the program's own processes.
 - *bare*: the plainest loop over our model, in our environment: batches in memory, forward, cross-entropy,
   backward, clipping, fused AdamW.
 
-The rate of matrix products is measured in between, in a process of its own.
+The rate of matrix products is measured in between, in a process of its own. In bf16 the Trainer has
+``bf16=True``, the engine ``precision="bf16"``, the bare loop autocast, and the products are of bf16 numbers.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ SHAPES: dict[str, tuple[dict[str, Any], int, int, int, float]] = {
         1.15,
     ),
 }
-_ROUNDS, _WARM_UP = 9, 4
+PRECISIONS = ("float32", "bf16")
+_ROUNDS = {10: 7, 3: 5, 1: 3}  # by the steps of a turn
+_WARM_UP = 4
 _MANY = 10**6  # steps that no measurement comes to
 
 
@@ -81,7 +84,7 @@ class Gate:
         return {}
 
 
-def _train_theirs(folder: Path, rows: int, length: int, gate: Gate) -> None:
+def _train_theirs(folder: Path, rows: int, length: int, precision: str, gate: Gate) -> None:
     """Train with the Trainer until the gate ends the process."""
     import numpy
     import torch
@@ -107,6 +110,7 @@ def _train_theirs(folder: Path, rows: int, length: int, gate: Gate) -> None:
         per_device_train_batch_size=rows,
         max_steps=_MANY,
         use_cpu=True,
+        bf16=precision == "bf16",
         disable_tqdm=True,
     )
     model = AutoModelForCausalLM.from_pretrained(folder / "model")
@@ -121,7 +125,7 @@ def _objective(folder: Path, rows: int, length: int) -> Any:
     return NextToken(loader, loader, eval_batches=1, batch_size=rows)
 
 
-def _train_ours(folder: Path, rows: int, length: int, gate: Gate, **settings: Any) -> None:
+def _train_ours(folder: Path, rows: int, length: int, precision: str, gate: Gate, **settings: Any) -> None:
     """Train with the engine, as a run does, until the gate ends the process."""
     from llm_playground.core.workspace import Workspace
     from llm_playground.runs.context import RunContext
@@ -163,17 +167,19 @@ def _train_ours(folder: Path, rows: int, length: int, gate: Gate, **settings: An
         checkpoint_every=_MANY,
         sample_every=0,
         device="cpu",
+        precision=precision,
         **settings,
     )
     objective = _objective(folder, rows, length)
     train(model, objective, config, context, tokens_per_row=length, stage="pretrain")
 
 
-def _train_bare(folder: Path, rows: int, length: int, gate: Gate) -> None:
+def _train_bare(folder: Path, rows: int, length: int, precision: str, gate: Gate) -> None:
     """Train our model by the loop that one writes first, until the gate ends the process."""
     import torch
 
     from llm_playground.core.devices import configure_threads, keep_freed_memory
+    from llm_playground.training.precision import autocast
     from llm_playground.transformer import TransformerLM
 
     configure_threads()
@@ -188,7 +194,8 @@ def _train_bare(folder: Path, rows: int, length: int, gate: Gate) -> None:
     model.train()
     for step in range(_MANY):
         batch = batches[step % len(batches)]
-        loss = model(batch["inputs"], targets=batch["targets"]) / batch["targets"].numel()
+        with autocast(precision, "cpu"):
+            loss = model(batch["inputs"], targets=batch["targets"]) / batch["targets"].numel()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
         optimizer.step()
@@ -197,7 +204,7 @@ def _train_bare(folder: Path, rows: int, length: int, gate: Gate) -> None:
         gate.passed()
 
 
-def _multiply(folder: Path, rows: int, length: int, gate: Gate) -> None:
+def _multiply(folder: Path, rows: int, length: int, precision: str, gate: Gate) -> None:
     """Multiply matrices until the gate ends the process; a turn's figure is its best rate."""
     import torch
 
@@ -205,8 +212,9 @@ def _multiply(folder: Path, rows: int, length: int, gate: Gate) -> None:
 
     configure_threads()
     size, best = 1024, [0.0]
-    left, right = torch.randn(size, size), torch.randn(size, size)
-    out = torch.empty(size, size)
+    dtype = {"float32": torch.float32, "bf16": torch.bfloat16}[precision]
+    left, right = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
+    out = torch.empty(size, size, dtype=dtype)
     gate.figures = lambda: {"flops": best[0]}  # type: ignore[method-assign]
     while True:
         best[0] = 0.0
@@ -218,7 +226,7 @@ def _multiply(folder: Path, rows: int, length: int, gate: Gate) -> None:
         gate.passed()
 
 
-_SIDES: dict[str, Callable[[Path, int, int, Gate], None]] = {
+_SIDES: dict[str, Callable[[Path, int, int, str, Gate], None]] = {
     "theirs": _train_theirs,
     "ours": _train_ours,
     "compiled": partial(_train_ours, compile=True),
@@ -234,16 +242,17 @@ class Worker:
         side: which.
         folder: with ``model`` and ``tokens``.
         rows, length: of a batch.
+        precision: of the products.
         turn: steps of a turn.
     """
 
-    def __init__(self, side: str, folder: Path, rows: int, length: int, turn: int) -> None:
+    def __init__(self, side: str, folder: Path, rows: int, length: int, precision: str, turn: int) -> None:
         own = {} if side == "theirs" else THREAD_ENVIRONMENT
         environment = {name: value for name, value in os.environ.items() if name not in THREAD_ENVIRONMENT}
         environment |= {**own, "LLMP_WORKSPACE": str(folder / "workspace")}
         command = [sys.executable, "-m", "benchmarks.trainer", side, str(folder)]
         self._process = subprocess.Popen(
-            [*command, str(rows), str(length), str(turn)],
+            [*command, str(rows), str(length), precision, str(turn)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -295,15 +304,17 @@ def prepare(shape: dict[str, Any], rows: int, length: int, folder: Path) -> Mode
     return config
 
 
-def compare(sides: tuple[str, ...], label: str, rounds: int = _ROUNDS) -> dict[str, list[dict[str, float]]]:
+def compare(
+    sides: tuple[str, ...], label: str, precision: str = "float32", rounds: int | None = None
+) -> dict[str, list[dict[str, float]]]:
     """Return what each side told of each round; sides take turns."""
     shape, rows, length, turn, _ = SHAPES[label]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(shape, rows, length, folder)
-        workers = {side: Worker(side, folder, rows, length, turn) for side in sides}
+        workers = {side: Worker(side, folder, rows, length, precision, turn) for side in sides}
         told: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
-        for _ in range(rounds):
+        for _ in range(rounds or _ROUNDS[turn]):
             for side, worker in workers.items():
                 told[side].append(worker.turn())
         for worker in workers.values():
@@ -311,36 +322,34 @@ def compare(sides: tuple[str, ...], label: str, rounds: int = _ROUNDS) -> dict[s
     return told
 
 
+def rows_of(label: str, precision: str) -> list[Row]:
+    """Measure a shape: beside the Trainer, what the engine costs, and the share of the matrix rate."""
+    shape, size, length, turn, goal = SHAPES[label]
+    told = compare(("theirs", "ours", "bare", "matrix"), label, precision)
+    seconds = {
+        side: statistics.median(one["seconds"] for one in told[side]) / turn
+        for side in ("theirs", "ours", "bare")
+    }
+    speed = {side: size * length / value for side, value in seconds.items()}
+    peak = statistics.median(one["flops"] for one in told["matrix"]) / 1e9
+    config = ModelConfig(context_length=length, **shape)
+    rate = count_flops(config, length).per_token_training * speed["ours"] / 1e9
+    wait = 100 * told["ours"][-1]["data_wait"]
+    what = f"{label}, {precision}"
+    least = 0.7 if shape["width"] == 768 and precision == "float32" else None
+    return [
+        Row(f"training, {what}", speed["ours"], speed["theirs"], "tokens/s", "Trainer", goal),
+        Row(f"engine, {what}", speed["ours"], speed["bare"], "tokens/s", "bare loop", 0.97),
+        Row(f"matrix rate, {what}", rate, peak, "GFLOP/s", "products of 1024 by 1024", least),
+        Row(f"waiting for data, {what}", wait, 1.0, "% of a step", "the goal", 1.0),
+    ]
+
+
 def measure() -> list[Row]:
-    """Measure tokens a second beside the Trainer, what the engine costs, and the share of the matrix rate."""
-    rows = []
-    for label, (shape, size, length, turn, goal) in SHAPES.items():
-        told = compare(("theirs", "ours", "bare", "matrix"), label)
-        seconds = {
-            side: statistics.median(one["seconds"] for one in told[side]) / turn
-            for side in ("theirs", "ours", "bare")
-        }
-        speed = {side: size * length / value for side, value in seconds.items()}
-        peak = statistics.median(one["flops"] for one in told["matrix"]) / 1e9
-        config = ModelConfig(context_length=length, **shape)
-        rate = count_flops(config, length).per_token_training * speed["ours"] / 1e9
-        wait = 100 * told["ours"][-1]["data_wait"]
-        rows += [
-            Row(f"training, {label}", speed["ours"], speed["theirs"], "tokens/s", "Trainer", goal),
-            Row(f"engine, {label}", speed["ours"], speed["bare"], "tokens/s", "bare loop", 0.97),
-            Row(
-                f"matrix rate, {label}",
-                rate,
-                peak,
-                "GFLOP/s",
-                "products of 1024 by 1024",
-                0.7 if shape["width"] == 768 else None,
-            ),
-            Row(f"waiting for data, {label}", wait, 1.0, "% of a step", "the goal", 1.0),
-        ]
-    return rows
+    """Measure every shape in every precision."""
+    return [row for label in SHAPES for precision in PRECISIONS for row in rows_of(label, precision)]
 
 
 if __name__ == "__main__":
-    _side, _folder, _rows, _length, _turn = sys.argv[1:]
-    _SIDES[_side](Path(_folder), int(_rows), int(_length), Gate(int(_turn)))
+    _side, _folder, _rows, _length, _precision, _turn = sys.argv[1:]
+    _SIDES[_side](Path(_folder), int(_rows), int(_length), _precision, Gate(int(_turn)))

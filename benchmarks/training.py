@@ -1,7 +1,8 @@
 """Training throughput of our engine: beside a plain PyTorch loop over transformers' model, and the Trainer.
 
 Both sides take the same batches through the same sort of step: forward, cross-entropy, backward, clipping to
-norm 1, fused AdamW. Ours is the engine that every stage uses, with its metrics, progress and stop checks.
+norm 1, fused AdamW, in float32 or with products in bf16. Ours is the engine that every stage uses, with its
+metrics, progress and stop checks.
 For the Trainer see :mod:`benchmarks.trainer`.
 """
 
@@ -20,6 +21,7 @@ from llm_playground.core.protocols import NullContext
 from llm_playground.core.workspace import Workspace
 from llm_playground.training.config import TrainingConfig
 from llm_playground.training.engine import Term, train
+from llm_playground.training.precision import autocast
 from llm_playground.transformer import ModelConfig, TransformerLM
 
 STEPS = 12
@@ -73,24 +75,31 @@ class Batches:
         return {}
 
 
-def ours(model: TransformerLM, batches: Batches, rows: int, folder: Path) -> None:
+def ours(model: TransformerLM, batches: Batches, rows: int, folder: Path, precision: str) -> None:
     """Train for STEPS steps with the engine."""
     run_dir = Path(tempfile.mkdtemp(dir=folder))
     context = NullContext(run_dir, Workspace(folder / "workspace"))
     config = TrainingConfig(
-        steps=STEPS, batch_size=rows, eval_every=10**6, checkpoint_every=10**6, sample_every=0, device="cpu"
+        steps=STEPS,
+        batch_size=rows,
+        eval_every=10**6,
+        checkpoint_every=10**6,
+        sample_every=0,
+        device="cpu",
+        precision=precision,
     )
     train(model, batches, config, context, tokens_per_row=model.config.context_length, stage="bench")
 
 
-def plain(model: Any, batches: Batches, rows: int) -> None:
+def plain(model: Any, batches: Batches, rows: int, precision: str) -> None:
     """Train for STEPS steps with the loop that one writes first."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     model.train()
     for step in range(STEPS):
         batch = batches.batch(step * rows, rows)
-        logits = model(batch["inputs"], use_cache=False).logits
-        loss = nn.functional.cross_entropy(logits.flatten(0, 1), batch["targets"].flatten())
+        with autocast(precision, "cpu"):
+            logits = model(batch["inputs"], use_cache=False).logits
+            loss = nn.functional.cross_entropy(logits.flatten(0, 1).float(), batch["targets"].flatten())
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -98,35 +107,37 @@ def plain(model: Any, batches: Batches, rows: int) -> None:
         loss.item()  # a loop that shows its loss, as ours does
 
 
-def measure() -> list[Row]:
-    """Measure tokens a second in training."""
+def beside_a_plain_loop(label: str, precision: str) -> Row:
+    """Measure tokens a second of a shape beside the plain loop."""
     from transformers import AutoModelForCausalLM
 
-    rows = []
-    for label, (config, size) in SHAPES.items():
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            torch.manual_seed(0)
-            model = TransformerLM(config)
-            model.save_pretrained(folder / "model")
-            theirs = AutoModelForCausalLM.from_pretrained(folder / "model", attn_implementation="sdpa")
-            batches = Batches(config.vocab_size, config.context_length, size)
-            medians = alternate(
-                {
-                    "ours": lambda m=model, b=batches, n=size, f=folder: ours(m, b, n, f),
-                    "theirs": lambda m=theirs, b=batches, n=size: plain(m, b, n),
-                },
-                rounds=13,
-            )
-        tokens = STEPS * size * config.context_length
-        rows.append(
-            Row(
-                f"training, {label}",
-                tokens / medians["ours"],
-                tokens / medians["theirs"],
-                "tokens/s",
-                "plain loop over transformers",
-                goal=1.0,
-            )
+    config, size = SHAPES[label]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        torch.manual_seed(0)
+        model = TransformerLM(config)
+        model.save_pretrained(folder / "model")
+        theirs = AutoModelForCausalLM.from_pretrained(folder / "model", attn_implementation="sdpa")
+        batches = Batches(config.vocab_size, config.context_length, size)
+        medians = alternate(
+            {
+                "ours": lambda: ours(model, batches, size, folder, precision),
+                "theirs": lambda: plain(theirs, batches, size, precision),
+            },
+            rounds=9,
         )
+    tokens = STEPS * size * config.context_length
+    return Row(
+        f"training, {label}, {precision}",
+        tokens / medians["ours"],
+        tokens / medians["theirs"],
+        "tokens/s",
+        "plain loop over transformers",
+        goal=1.0,
+    )
+
+
+def measure() -> list[Row]:
+    """Measure tokens a second in training, in every precision."""
+    rows = [beside_a_plain_loop(label, precision) for label in SHAPES for precision in trainer.PRECISIONS]
     return rows + trainer.measure()

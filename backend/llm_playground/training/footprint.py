@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from llm_playground.training.config import TrainingConfig
 
 _FLOAT = 4  # bytes: weights, gradients and states are float32 in every precision
-HEAD_LOGITS = 2**24  # transformer.fused makes so many logits at once
+HEAD_LOGITS = 2**26  # bytes of logits that transformer.fused and fused_bf16 make at once
+_HEAD_SCORES = 2**22  # bytes of those that the latter has in float32
 _LOSS_BYTES = 12  # for each logit, in the loss's backward pass: see transformer.analysis.memory
 _SCORING_BYTES = 8  # without gradients: the logits and their log-probabilities
 _MUON_CHUNK = 2**24  # numbers that Muon makes orthogonal at once, in about five copies
@@ -130,7 +131,9 @@ def footprint(
     if settings.optimizer == "sgd" and settings.momentum == 0:
         state = 0
     head = _FLOAT * config.vocab_size * config.width
-    kept, again = kept_activations(config, rows, length, precision, checkpointing)
+    kept, again = kept_activations(
+        config, rows, length, precision, checkpointing, heap=heap and not settings.compile
+    )
     per_device = [-(-part // shards) for part in (_FLOAT * total, _FLOAT * total, state)]
     held, gradients, optimizer = per_device
     average = held if settings.ema_decay is not None else 0
@@ -140,10 +143,15 @@ def footprint(
     loss = {"activations": kept, "logits": _LOSS_BYTES * logits}
     scored = {"activations": kept + scores, "logits": 4 * logits}
     plain_head = config.logit_softcap is None and not config.head_bias and not config.head_transform
-    if heap and plain_head and precision == "float32" and not settings.compile:
+    if heap and plain_head and precision in ("float32", "bf16") and not settings.compile:
         # The head's loss is worked out some tokens at a time, with its gradients: see transformer.fused.
-        at_once = _FLOAT * min(rows * length, max(1, HEAD_LOGITS // config.vocab_size)) * config.vocab_size
-        loss = {"activations": kept + scores, "logits": at_once + head}
+        size = _FLOAT if precision == "float32" else 2
+        at_once = min(rows * length, max(1, HEAD_LOGITS // (size * config.vocab_size)))
+        work = size * at_once * config.vocab_size
+        if precision == "bf16":
+            scores //= 2
+            work += _HEAD_SCORES + head // 2  # the head's gradient, in 16 bits too
+        loss = {"activations": kept + scores, "logits": work + head}
         scored = {"activations": kept + 2 * scores, "logits": head}
     lasting = {
         "base": base,
@@ -213,14 +221,15 @@ def _scoring(config: ModelConfig, rows: int, length: int) -> int:
 
 
 def kept_activations(
-    config: ModelConfig, rows: int, length: int, precision: str, checkpointing: str
+    config: ModelConfig, rows: int, length: int, precision: str, checkpointing: str, *, heap: bool = True
 ) -> tuple[int, int]:
     """Return the bytes (kept for the backward pass, computed again at one time).
 
     ``full`` keeps each block's input, ``selective`` that of every second block, the first one included, and
-    all of the others': what :func:`.execution.activation_checkpointing` does.
+    all of the others': what :func:`.execution.activation_checkpointing` does. ``heap``: on a processor, which
+    has its own way to train in bf16.
     """
-    found = _activations(config, rows, length, precision)
+    found = _activations(config, rows, length, precision, heap)
     outside = found.outside.total + found.scores
     if checkpointing == "none":
         return outside + sum(count * block.total for count, block in found.blocks), 0
@@ -231,13 +240,15 @@ def kept_activations(
     return kept, max(max(0, block.total - block.input) for _, block in found.blocks)
 
 
-def _activations(config: ModelConfig, rows: int, length: int, precision: str) -> Activations:
+def _activations(config: ModelConfig, rows: int, length: int, precision: str, heap: bool) -> Activations:
     if precision == "float32":
         return saved_activations(config, rows, length, precision)
     # Under autocast some tensors are float32 and some are 16 bits: two watched models tell how much a block
     # saves in that mixture, and the shares of the kinds of blocks are those of float32.
     plain = saved_activations(config, rows, length, "float32")
-    one, two = (_watched(config, layers, rows, length, precision) for layers in (1, 2))
+    # What a card keeps is seen in fp16, which has no way of its own on a processor and takes as many bytes.
+    watched = precision if heap else "fp16"
+    one, two = (_watched(config, layers, rows, length, watched) for layers in (1, 2))
     reference = saved_activations(_plain_blocks(config, 1), rows, length, "float32").blocks[0][1].total
     share = (two - one) / reference
     first = saved_activations(_plain_blocks(config, 1), rows, length, "float32").outside.total

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from llm_playground.transformer.attention_bf16 import attend, attends
 from llm_playground.transformer.capture import Capture
 from llm_playground.transformer.config import ModelConfig
 from llm_playground.transformer.forward_pass import ForwardPass
@@ -131,6 +132,10 @@ class Attention(_AttentionBase):
     def forward(self, x: Tensor, shared: ForwardPass) -> Tensor:
         """Mix tokens: [B, T, C] -> [B, T, C]; the pass's cache is extended."""
         qkv = self.qkv(x)
+        if self._by_products(qkv, shared):
+            table, scale = shared.bf16_table(self.window is not None), self.scale or self.size**-0.5
+            made: Tensor = self.output(attend(qkv, table, (self.heads, self.kv_heads), scale))
+            return made
         table = None if shared.tables is None else shared.tables[self.window is not None]
         fused = table is not None and self.q_norm is None and fusible(qkv, *table)
         if fused and table is not None and shared.capture is None:
@@ -142,6 +147,18 @@ class Attention(_AttentionBase):
         if shared.cache is not None:
             k, v = shared.cache.extend(self.index, k, v)  # [B, G, S, D]
         return self._mix(q, k, v, shared.visibility, self.window, shared.capture)
+
+    def _by_products(self, qkv: Tensor, shared: ForwardPass) -> bool:
+        """Say whether the pass is one that products in bf16 do faster than PyTorch's kernel."""
+        return (
+            attends(qkv)
+            and shared.cache is None
+            and shared.capture is None
+            and self.q_norm is None
+            and self.softcap is None
+            and not (self.training and self.dropout)
+            and shared.visibility.is_causal(self.window)
+        )
 
     def _apart(
         self, qkv: Tensor, table: Table | None, capture: Capture | None

@@ -66,7 +66,7 @@ class LanguageModel(nn.Module):
         self.slopes = alibi_slopes(config.heads) if config.positions == "alibi" else None
 
     def _build_head(self, config: ModelConfig) -> None:
-        self.final_norm = None if config.norm_placement == "post" else make_norm(config)
+        self.final_norm = None if config.norm_placement == "post" else make_norm(config, for_products=True)
         self.head_transform = HeadTransform(config) if config.head_transform else None
         self.head = None if config.tied_embeddings else Linear(config.width, config.vocab_size, bias=False)
         self.head_bias = nn.Parameter(torch.zeros(config.vocab_size)) if config.head_bias else None

@@ -33,15 +33,17 @@ class Block(nn.Module):
         self.post, self.parallel = config.norm_placement == "post", config.parallel
         sandwich = config.norm_placement == "sandwich"
         window = config.layer_window(index) if causal else None
-        self.attention_norm = make_norm(config)
+        # Before a part it is read by linear layers alone; experts add to what has its format.
+        before = config.norm_placement != "post"
+        self.attention_norm = make_norm(config, for_products=before)
         self.attention = Attention(config, index, f"{self.name}.attention", window)
         self.attention_post_norm = make_norm(config) if sandwich else None
-        self.cross_attention_norm = make_norm(config) if cross else None
+        self.cross_attention_norm = make_norm(config, for_products=before) if cross else None
         self.cross_attention = (
             CrossAttention(config, index, f"{self.name}.cross_attention") if cross else None
         )
         self.cross_attention_post_norm = make_norm(config) if cross and sandwich else None
-        self.ffn_norm = make_norm(config)
+        self.ffn_norm = make_norm(config, for_products=before and config.experts is None)
         self.ffn = (FeedForward if config.experts is None else MixtureOfExperts)(config, f"{self.name}.ffn")
         self.ffn_post_norm = make_norm(config) if sandwich else None
         self.drop = nn.Dropout(config.dropout) if config.dropout else nn.Identity()

@@ -12,10 +12,13 @@ from torch import Tensor, nn
 from llm_playground.transformer.config import ModelConfig
 from llm_playground.transformer.forward_pass import ForwardPass
 from llm_playground.transformer.fused import swiglu
+from llm_playground.transformer.fused_bf16 import gelu_tanh, in_bf16
 from llm_playground.transformer.linear import Linear
 
 
 def _gelu_tanh(x: Tensor) -> Tensor:
+    if x.dtype == torch.bfloat16 and in_bf16(x):
+        return gelu_tanh(x)
     return F.gelu(x, approximate="tanh")
 
 

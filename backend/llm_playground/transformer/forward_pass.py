@@ -41,6 +41,7 @@ class ForwardPass:
         cache: keys and values of the tokens before, extended by the pass.
         capture: what to show and change; None: nothing.
         tables: rotary tables of layers that see everything and of those with a window; None without.
+        short_tables: the same in bf16, made for the first layer that asks.
         memory: an encoder's states, for a decoder that reads them.
     """
 
@@ -52,6 +53,16 @@ class ForwardPass:
     capture: Capture | None = None
     tables: tuple[Table, Table] | None = None
     memory: Memory | None = None
+    short_tables: dict[bool, Table] = field(default_factory=dict)
+
+    def bf16_table(self, local: bool) -> Table | None:
+        """Return the rotary table of layers with a window or of those without in bf16; None without one."""
+        if self.tables is None:
+            return None
+        if local not in self.short_tables:
+            cos, sin = self.tables[local]
+            self.short_tables[local] = (cos.bfloat16(), sin.bfloat16())
+        return self.short_tables[local]
 
 
 def prepare_pass(

@@ -2,8 +2,8 @@
 
 A processor spends much of a small model's step on reading and writing memory. The formulas that autograd puts
 together from single operations keep and pass over several tensors where one is enough; here each part has its
-derivative worked out by hand. Devices with fused kernels of their own, 16-bit numbers and ``torch.compile``
-(which joins operations itself) take PyTorch's way.
+derivative worked out by hand. Devices with fused kernels of their own and ``torch.compile`` (which joins
+operations itself) take PyTorch's way; for training in bf16 see :mod:`.fused_bf16`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from llm_playground.transformer import fused_bf16
+from llm_playground.transformer.fused_bf16 import in_bf16
 
 _LOGITS = 2**24  # logits at once, 64 MiB of them
 
@@ -67,11 +70,23 @@ class _RMSNormFunction(torch.autograd.Function):
 
 
 class RMSNorm(nn.RMSNorm):
-    """``nn.RMSNorm`` over the last dimension with a cheaper backward pass on a processor."""
+    """``nn.RMSNorm`` over the last dimension with a cheaper backward pass on a processor.
+
+    Args:
+        size: of the last dimension.
+        eps: added to the mean square.
+        for_products: whether linear layers alone read what it returns: autocast may then have it in 16 bits.
+    """
+
+    def __init__(self, size: int, eps: float, *, for_products: bool = False) -> None:
+        super().__init__(size, eps=eps)
+        self.for_products = for_products
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize: [..., C] -> [..., C]."""
         assert self.weight is not None and self.eps is not None
+        if self.for_products and x.dtype == torch.float32 and in_bf16(x):
+            return fused_bf16.rms_norm(x, self.weight, self.eps)
         if not fusible(x, self.weight):
             return super().forward(x)
         normed: Tensor = _RMSNormFunction.apply(x, self.weight, self.eps)
@@ -107,6 +122,8 @@ class _SwiGLUFunction(torch.autograd.Function):
 
 def swiglu(x: Tensor) -> Tensor:
     """Return ``silu(gate) * up`` of an input that holds the gate first: [..., 2 F] -> [..., F]."""
+    if x.dtype == torch.bfloat16 and in_bf16(x):
+        return fused_bf16.swiglu(x)
     if not fusible(x):
         gate, up = x.chunk(2, dim=-1)
         return F.silu(gate) * up

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from llm_playground.transformer import fused_bf16
 from llm_playground.transformer.fused import fusible, head_loss
 
 IGNORE = -100  # target value of positions without loss
@@ -57,17 +58,19 @@ def cross_entropy_sum(logits: Tensor, targets: Tensor) -> tuple[Tensor, int]:
 def head_cross_entropy_sum(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     """Return the sum of -log p(target) in nats of the logits ``hidden @ weight.T``, leaving out ``IGNORE``.
 
-    On a processor the logits are never there all at once; see :func:`.fused.head_loss`.
+    On a processor the logits are never there all at once; see :func:`.fused.head_loss` and, for training in
+    bf16, :func:`.fused_bf16.head_loss`.
 
     Args:
         hidden: [..., C].
         weight: [V, C].
         targets: [...] ids.
     """
-    if not fusible(hidden, weight):
+    half = weight.dtype == torch.float32 and fused_bf16.in_bf16(hidden)
+    if not half and not fusible(hidden, weight):
         return cross_entropy_sum(F.linear(hidden, weight), targets)[0]
     hidden, targets = hidden.flatten(0, -2), targets.flatten()
     kept = targets != IGNORE
     if not bool(kept.all()):
         hidden, targets = hidden[kept], targets[kept]
-    return head_loss(hidden, weight, targets)
+    return (fused_bf16.head_loss if half else head_loss)(hidden, weight, targets)

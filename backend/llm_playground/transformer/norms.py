@@ -10,13 +10,17 @@ from llm_playground.transformer.config import ModelConfig
 from llm_playground.transformer.fused import RMSNorm
 
 
-def make_norm(config: ModelConfig) -> nn.Module:
+def make_norm(config: ModelConfig, *, for_products: bool = False) -> nn.Module:
     """Return the configured norm over a token's vector, [..., C] -> [..., C].
 
     LayerNorm: Ba et al. 2016, arXiv:1607.06450. RMSNorm: Zhang and Sennrich 2019, arXiv:1910.07467.
+
+    Args:
+        config: the model's shape.
+        for_products: whether linear layers alone read what it returns.
     """
     if config.norm == "rmsnorm":
-        return RMSNorm(config.width, eps=config.norm_eps)
+        return RMSNorm(config.width, eps=config.norm_eps, for_products=for_products)
     if config.norm == "rmsnorm_plus_one":
         return RMSNormPlusOne(config.width, config.norm_eps)
     if config.norm == "groupnorm":

@@ -22,11 +22,16 @@ MISSING = missing_for_compile("cpu")
 
 
 @pytest.mark.parametrize("mode", ["full", "selective"])
-@pytest.mark.parametrize("changes", [{}, {"experts": 2}])
-def test_recomputed_blocks_give_the_same_run(mode: str, changes: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "precision"), [({}, "float32"), ({"experts": 2}, "float32"), ({"dropout": 0.0}, "bf16")]
+)
+def test_recomputed_blocks_give_the_same_run(
+    mode: str, changes: dict[str, Any], precision: str, tmp_path: Path
+) -> None:
     shape = {"layers": 3, **changes}  # with dropout, which must draw the same numbers twice
-    plain, weights, _ = go(tmp_path / "plain", shape=shape)
-    context, same, _ = go(tmp_path / "saved", shape=shape, activation_checkpointing=mode)
+    plain, weights, _ = go(tmp_path / "plain", shape=shape, precision=precision)
+    how = {"precision": precision, "activation_checkpointing": mode}
+    context, same, _ = go(tmp_path / "saved", shape=shape, **how)
     assert numbers(context) == numbers(plain) and equal(same, weights)
 
 

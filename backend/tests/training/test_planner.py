@@ -59,6 +59,12 @@ def test_activations_are_those_that_autograd_saves(name: str, precision: str) ->
     assert kept == pytest.approx(real, rel=0.02) and again == 0
 
 
+def test_a_card_keeps_what_single_operations_keep() -> None:
+    kept, _ = kept_activations(SHAPE, 3, 64, "bf16", "none")
+    card, _ = kept_activations(SHAPE, 3, 64, "bf16", "none", heap=False)
+    assert card == kept_activations(SHAPE, 3, 64, "fp16", "none")[0] != kept
+
+
 @pytest.mark.parametrize("mode", ["selective", "full"])
 @pytest.mark.parametrize("layers", [3, 4])
 def test_checkpointing_counts_the_blocks_that_the_engine_recomputes(mode: str, layers: int) -> None:

@@ -23,6 +23,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "average": {"ema_decay": 0.9},
     "judged by the average": {"ema_decay": 0.9, "use_ema_weights": True},
     "bf16": {"precision": "bf16"},
+    "bf16 without dropout": {"precision": "bf16", "shape": {"dropout": 0.0}},
     "fp16": {"precision": "fp16"},
     "recomputed": {"activation_checkpointing": "full"},
     "restarts": {"schedule": "cosine_restarts", "restarts": 2},
