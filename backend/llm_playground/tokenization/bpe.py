@@ -46,7 +46,7 @@ TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 _CACHE_LIMIT = 200_000  # pieces remembered; a corpus has far fewer common ones
 _LONGEST_CACHED = 64  # characters of a piece that is remembered
-_LONG = 1500  # characters of a text from which looking up all its words at once is faster
+_LONG = 3000  # characters of a text from which looking up all its words at once is faster
 
 _ROLES = {"bos": "<|endoftext|>", "eos": "<|endoftext|>", "pad": "<|pad|>"}
 
@@ -158,8 +158,7 @@ class BPETokenizer:
         self._normalize = compile_normalizer(normalizer)
         self._cut = self._make_cutter(first=True)
         self._cut_later = self._make_cutter(first=False)
-        self._encode_piece = self._piece_encoder()
-        self._pieces = _Pieces(self._encode_piece)
+        self._pieces = _Pieces(self._piece_encoder())
         # Words can be told apart where one of the known patterns cuts, with nothing else around it.
         cuts = self.split_pattern
         self._words = WordMemory(self._encode_word, cuts.name) if cuts is not None else None
@@ -423,10 +422,9 @@ class BPETokenizer:
         return self._words.encode(strict_utf8(text))
 
     def _encode_word(self, word: str) -> Sequence[int]:
-        """Return the ids of a word; one that is a piece is remembered as a word alone."""
         pieces = self._cut(word)
         if len(pieces) == 1:
-            return self._encode_piece(word)
+            return self._pieces[word]
         return list(chain.from_iterable(map(self._pieces.__getitem__, pieces)))
 
     def _piece_encoder(self) -> Callable[[str], list[int]]:

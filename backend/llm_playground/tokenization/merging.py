@@ -148,16 +148,20 @@ def merge_by_rank(data: bytes, ranks: Mapping[bytes, int]) -> list[int]:
     >>> merge_by_rank(b"aab", {b"a": 0, b"b": 1, b"ab": 2})
     [0, 2]
     """
-    rank_of = ranks.get
+    rank_of, never = ranks.get, NEVER
     bounds = list(range(len(data) + 1))  # of the symbols
-    joined = [rank_of(data[place : place + 2], NEVER) for place in range(len(data) - 1)]
-    while joined and (best := min(joined)) != NEVER:
+    joined = [rank_of(data[place : place + 2], never) for place in bounds[:-2]]
+    while joined:
+        best = min(joined)
+        if best == never:
+            break
         place = joined.index(best)
         del bounds[place + 1], joined[place]
+        start, end = bounds[place], bounds[place + 1]
         if place < len(joined):
-            joined[place] = rank_of(data[bounds[place] : bounds[place + 2]], NEVER)
+            joined[place] = rank_of(data[start : bounds[place + 2]], never)
         if place:
-            joined[place - 1] = rank_of(data[bounds[place - 1] : bounds[place + 1]], NEVER)
+            joined[place - 1] = rank_of(data[bounds[place - 1] : end], never)
     return [ranks[data[start:end]] for start, end in zip(bounds, bounds[1:], strict=False)]
 
 

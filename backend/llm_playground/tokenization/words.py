@@ -34,7 +34,7 @@ _LIMIT = 100_000  # words remembered; with their table some 25 MB
 _LONGEST_KEY = 15  # bytes of a word that fits two numbers, the last of whose bytes is the length
 _LONGEST_KEPT = 64  # bytes of a word that is remembered at all
 _SPACIOUS = 4  # least number of slots for each word of the table
-_NEW = 64  # least number of new words that are put into the table together
+_NEW = 512  # least number of new words that are put into the table together
 _SPARSE = 32  # bytes from one sure cut to the next from which words are not worth the search
 
 _HALF = numpy.uint64(32)
@@ -294,7 +294,7 @@ class WordMemory:
     def _tabulate(self) -> None:
         """Put short words that are new into the table, in a larger one where it has no more room."""
         size = self._keyed.size
-        if size < self._tabled + _NEW:
+        if size < self._tabled + max(_NEW, self._tabled // 4):
             return
         if size > self._table.room:
             self._table, self._tabled = _Table(2 * size), 0
@@ -311,6 +311,7 @@ class WordMemory:
         """
         known, encode, count = self._numbers, self._encode, len(self._numbers)
         places, made = list[int](), list[Sequence[int]]()
+        found_places, found = list[int](), list[int]()
         long_places, long_made = list[int](), list[Sequence[int]]()
         begins, ends = bounds[missing].tolist(), bounds[missing + 1].tolist()
         for place, begin, end in zip(missing.tolist(), begins, ends, strict=True):
@@ -325,11 +326,14 @@ class WordMemory:
                 number = known[word] = count + len(made)
                 places.append(place)
                 made.append(ids)
-            numbers[place] = number
+            found_places.append(place)
+            found.append(number)
+        numbers[found_places] = found
         numbers[long_places] = numpy.arange(len(long_made)) + count + len(made)
         made += long_made
-        self._ids.extend(list(chain.from_iterable(made)))
-        self._ends.extend(numpy.cumsum(list(map(len, made)), dtype=numpy.int64) + self._ends.filled[-1])
+        self._ids.extend(numpy.fromiter(chain.from_iterable(made), dtype=numpy.int32))
+        lengths = numpy.fromiter(map(len, made), dtype=numpy.int64)
+        self._ends.extend(numpy.cumsum(lengths) + self._ends.filled[-1])
         return numpy.array(places, dtype=numpy.int64), len(long_made)
 
     def _gather(self, numbers: Places) -> Ids:
