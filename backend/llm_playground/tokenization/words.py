@@ -7,10 +7,12 @@ wherever it stands, so that they can be remembered by its bytes. A word of up to
 numpy on all of them.
 
 Why the cuts are sure: no alternative of a pattern goes from a character that is not white space on to a
-space or tab, nor from an ASCII letter or digit on to a line end or to ASCII punctuation other than the
-apostrophe (o200k keeps "'s" with its word); and of white space before a visible character the last space,
-if it is not alone, goes with that character. What stands behind a cut never matters to what is before it,
-for a pattern looks ahead only within white space.
+space or tab, nor from an ASCII letter or digit on to a line end or to ASCII punctuation (but o200k to an
+apostrophe). Of white space before a visible character the last space, if it is not alone, goes with that
+character. A mark behind a space or behind another mark is in a piece with that one, which letters do not go
+on. What follows line ends is never in a piece with them (but a slash in o200k); GPT-2's pattern cuts several
+line ends otherwise where nothing follows, so only a single one counts there. What stands behind a cut never
+matters to what is before it, for a pattern looks ahead only within white space.
 """
 
 from __future__ import annotations
@@ -95,12 +97,12 @@ def _pair_classes(pattern: str) -> bytes:
     if pattern == "gpt2":
         put(_SURE, marks, (_LINE,))
         put(_LINE_END, (_LINE,), _ASCII_VISIBLE)
-    else:  # marks keep the line ends behind them, and no line end is left to what follows
+    elif pattern == "o200k":  # marks keep line ends behind them, and slashes behind those
         put(_SURE, (_LINE,), (_MARK, _WORD, _QUOTE))
-    if pattern == "o200k":  # marks keep slashes behind line ends too, and words what follows an apostrophe
-        return bytes(pairs)
-    put(_SURE, (_LINE,) if pattern != "gpt2" else (), (_SLASH,))
-    put(_SURE, (_WORD,), (_QUOTE,))
+    else:  # marks keep line ends behind them
+        put(_SURE, (_LINE,), _ASCII_VISIBLE)
+    if pattern != "o200k":  # which keeps "'s" with its word
+        put(_SURE, (_WORD,), (_QUOTE,))
     return bytes(pairs)
 
 
