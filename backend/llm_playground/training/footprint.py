@@ -37,7 +37,7 @@ _SCORING_BYTES = 8  # without gradients: the logits and their log-probabilities
 _MUON_CHUNK = 2**24  # numbers that Muon makes orthogonal at once, in about five copies
 # On a processor all tensors lie in the C library's heap (see core.devices.keep_freed_memory), which keeps
 # holes between them; share and rest were measured on trainings of 1 to 124 million parameters.
-_HOLES = 0.3
+_HOLES = 0.1
 _HEAP_REST = 20 * 2**20
 _STATES = {"adamw": "adamw", "muon": "muon", "lion": "lion", "sgd": "momentum"}
 
