@@ -82,7 +82,7 @@ def test_the_button_trains_a_model_that_one_can_watch_and_chat_with(server: Serv
     tab.until(grown, "the curve grows on the screen, without a reload")
     expect(page.get_by_role("heading", name=re.compile("Pre-training|Fine-tuning"))).to_be_visible()
 
-    page.get_by_label("Step to look at").select_option(label="4. Pre-training")
+    page.get_by_role("combobox", name="Step to look at").select_option(label="4. Pre-training")
     samples = page.get_by_role("region", name="Samples")
     expect(samples.get_by_text("Mia").first).to_be_visible()
     page.get_by_role("radio", name="Log").click()
@@ -115,7 +115,8 @@ def test_the_button_trains_a_model_that_one_can_watch_and_chat_with(server: Serv
         return False
 
     tab.until(streamed, "a reply comes in pieces")
-    expect(log.get_by_text(re.compile(r"^\d+ tokens, [\d,.]+ per second"))).to_be_visible()
+    # Its speed follows only where the reply took long enough to have one.
+    expect(log.get_by_text(re.compile(r"^\d+ tokens"))).to_be_visible()
 
     page.get_by_role("button", name="Another reply").click()
     replied(page)
@@ -153,7 +154,7 @@ def test_the_built_in_model_answers_at_once(server: Server, tab: Tab) -> None:
         pytest.skip("no model is built in")
     page = tab.go(f"/chat/?model={builtin[0]['id']}")
     expect(page.get_by_role("heading", name="What this model knows")).to_be_visible()
-    page.get_by_role("button", name="Mia put the ball in the box.").click()
+    page.get_by_role("button", name=re.compile(r"^Mia put the ball in the box\.")).click()
     expect(page.get_by_role("log", name="Messages")).to_contain_text("bag")
     page = tab.go(f"/models/?id={builtin[0]['id']}")
     sheet = page.get_by_role("dialog")
