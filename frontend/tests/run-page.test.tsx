@@ -236,7 +236,7 @@ describe("a finished recipe", () => {
     expect(await screen.findByText("What came of it")).toBeVisible();
     const facts = screen.getAllByRole("definition").map((fact) => fact.textContent);
     expect(facts).toEqual(["20,000", "12\u202fs", "5.0\u202fMB"]);
-    await user.selectOptions(screen.getByLabelText("Step to look at"), "2. score");
+    await user.selectOptions(screen.getByLabelText("Step of the recipe"), "2. score");
     expect(address()).toBe("/runs/?id=run-1&step=score");
   });
 });

@@ -397,9 +397,11 @@ class BPETokenizer:
 
     def encode_array(self, text: str) -> NDArray[numpy.int32]:
         """Return the ids of a text in which nothing is special as an array; see :meth:`encode_ordinary`."""
-        if self.added.always or (found := self._look_up(self._normalized(text))) is None:
-            return numpy.array(self.encode_ordinary(text), dtype=numpy.int32)
-        return found
+        if self.added.always:
+            return numpy.array(self.encode(text, (), ()), dtype=numpy.int32)
+        text = self._normalized(text)
+        found = self._look_up(text)
+        return numpy.array(self._encode_part(text, self._cut), dtype=numpy.int32) if found is None else found
 
     def _normalized(self, text: str) -> str:
         return text if self._normalize is None else self._normalize(text)

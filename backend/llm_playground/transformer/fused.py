@@ -44,29 +44,30 @@ class _RMSNormFunction(torch.autograd.Function):
 
     The second is what PyTorch's backward kernel of LayerNorm computes when it is told that the mean was 0,
     but for the mean of ``g w``, which that kernel takes away from each token and which is put back here.
+    What is returned, and its gradient, may be in another format than what is read.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float, format: torch.dtype) -> Tensor:
         size = x.shape[-1]
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # [..., 1]
         scale = norm.square_().div_(size).add_(eps).rsqrt_()
         ctx.save_for_backward(x, weight, scale)
-        return (x * scale).mul_(weight)
+        return (x * scale).mul_(weight).to(format)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, weight, scale = ctx.saved_tensors
         wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1], False]
-        gradient = gradient.contiguous()
+        gradient = gradient.to(x.dtype).contiguous()
         dx, dw, _ = torch.ops.aten.native_layer_norm_backward(
             gradient, x.contiguous(), [x.shape[-1]], torch.zeros_like(scale), scale, weight, None, wanted
         )
         if dx is not None:
             mean = (gradient @ weight).div_(x.shape[-1]).unsqueeze(-1)  # [..., 1]
             dx = dx.add_(mean.mul_(scale))
-        return dx, dw, None
+        return dx, dw, None, None
 
 
 class RMSNorm(nn.RMSNorm):
@@ -85,11 +86,11 @@ class RMSNorm(nn.RMSNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Normalize: [..., C] -> [..., C]."""
         assert self.weight is not None and self.eps is not None
-        if self.for_products and x.dtype == torch.float32 and in_bf16(x):
-            return fused_bf16.rms_norm(x, self.weight, self.eps)
-        if not fusible(x, self.weight):
+        half = self.for_products and x.dtype == torch.float32 and in_bf16(x)
+        if not half and not fusible(x, self.weight):
             return super().forward(x)
-        normed: Tensor = _RMSNormFunction.apply(x, self.weight, self.eps)
+        format = torch.bfloat16 if half else x.dtype
+        normed: Tensor = _RMSNormFunction.apply(x, self.weight, self.eps, format)
         return normed
 
 

@@ -3,7 +3,7 @@
 Under autocast what a norm returns is cast for the product that reads it, and what products return is float32
 again as soon as it meets a float32 number. Here each part takes and returns the format that its neighbours
 work in, and keeps for the backward pass what is least. As in autocast, norms and losses are float32 inside,
-the residual stream and the weights' gradients are float32. See :mod:`.fused` for float32.
+the residual stream and the weights' gradients are float32. See :mod:`.fused` for float32, and for RMSNorm.
 """
 
 from __future__ import annotations
@@ -30,37 +30,6 @@ def in_bf16(x: Tensor) -> bool:
         and torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
     )
-
-
-class _RMSNormFunction(torch.autograd.Function):
-    """As in :mod:`.fused`, from float32 to bf16: the gradient comes in bf16 and goes on in float32."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # [..., 1]
-        scale = norm.square_().mul_(1 / x.shape[-1]).add_(eps).rsqrt_()
-        ctx.save_for_backward(x, weight, scale)
-        return (x * scale).mul_(weight).bfloat16()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        x, weight, scale = ctx.saved_tensors
-        wanted = [ctx.needs_input_grad[0], ctx.needs_input_grad[1], False]
-        gradient = gradient.float().contiguous()
-        dx, dw, _ = torch.ops.aten.native_layer_norm_backward(
-            gradient, x.contiguous(), [x.shape[-1]], torch.zeros_like(scale), scale, weight, None, wanted
-        )
-        if dx is not None:
-            mean = torch.mv(gradient.flatten(0, -2), weight).div_(x.shape[-1]).view_as(scale)
-            dx = dx.add_(mean.mul_(scale))
-        return dx, dw, None
-
-
-def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """Return ``x / sqrt(mean(x^2) + eps) * weight`` in bf16: [..., C] float32 -> [..., C]."""
-    made: Tensor = _RMSNormFunction.apply(x, weight, eps)
-    return made
 
 
 class _SwiGLUFunction(torch.autograd.Function):

@@ -82,7 +82,7 @@ def test_the_button_trains_a_model_that_one_can_watch_and_chat_with(server: Serv
     tab.until(grown, "the curve grows on the screen, without a reload")
     expect(page.get_by_role("heading", name=re.compile("Pre-training|Fine-tuning"))).to_be_visible()
 
-    page.get_by_role("combobox", name="Step to look at").select_option(label="4. Pre-training")
+    page.get_by_label("Step of the recipe").select_option(label="4. Pre-training")
     samples = page.get_by_role("region", name="Samples")
     expect(samples.get_by_text("Mia").first).to_be_visible()
     page.get_by_role("radio", name="Log").click()

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from llm_playground.transformer import ModelConfig, TransformerLM, attention_bf16, fused_bf16
+from llm_playground.transformer.fused import RMSNorm
 from llm_playground.transformer.loss import IGNORE
 from llm_playground.transformer.rotary import rotate
 
@@ -132,9 +133,13 @@ def test_attention_in_blocks(turning: int, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_norm_and_gelu() -> None:
     x, weight, upstream = numbers(2, 3, 64), numbers(64, seed=1), numbers(2, 3, 64, seed=2).bfloat16()
-    x.requires_grad_(), weight.requires_grad_()
+    norm = RMSNorm(64, 0.1, for_products=True)
+    norm.weight.data.copy_(weight)
+    x.requires_grad_()
+    with autocast():
+        normed = norm(x)
     for made, expected, inputs in (
-        (fused_bf16.rms_norm(x, weight, 0.1), F.rms_norm(x, (64,), weight, 0.1), (x, weight)),
+        (normed, F.rms_norm(x, (64,), norm.weight, 0.1), (x, norm.weight)),
         (fused_bf16.gelu_tanh(x.bfloat16()), F.gelu(x.bfloat16().double(), approximate="tanh"), (x,)),
     ):
         assert made.dtype == torch.bfloat16 and distance(made.detach(), expected.detach()) < 0.004

@@ -125,7 +125,7 @@ function RunBody({ run }: { run: RunDetail }) {
           <h2 className="text-lg font-semibold">{shown ? shown.name : "Steps"}</h2>
           {shown ? <StateBadge state={shown.state} /> : null}
           <Select
-            aria-label="Step to look at"
+            aria-label="Step of the recipe"
             value={shown?.id ?? ""}
             onChange={(event) => {
               const child = run.children.find((item) => item.id === event.target.value);
