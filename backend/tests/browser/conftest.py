@@ -309,7 +309,9 @@ def open_tab(browser: Browser, server: Server) -> Iterator[Callable[..., Tab]]:
         tab = Tab(context.new_page(), server.url)
         tab.page.on("pageerror", lambda error: tab.faults.append(f"error: {error}"))
         tab.page.on(
-            "console", lambda said: said.type == "error" and tab.faults.append(f"console: {said.text}")
+            "console",
+            lambda said: said.type == "error"
+            and tab.faults.append(f"console: {said.text} {said.location['url']}"),
         )
         tab.page.on(
             "request",

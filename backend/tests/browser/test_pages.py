@@ -98,6 +98,11 @@ def test_the_api_page_needs_no_other_host(tab: Tab) -> None:
     expect(page.get_by_role("button", name="Try it out").first).to_be_visible()
 
 
+def test_the_icon_is_where_browsers_look_while_a_page_names_none(tab: Tab) -> None:
+    answer = tab.page.request.get(f"{tab.url}/favicon.ico")
+    assert answer.ok and answer.headers["content-type"].startswith("image/")
+
+
 def test_nothing_moves_while_a_reply_streams(tab: Tab, finished: dict[str, Any]) -> None:
     page = tab.go(f"/chat/?model={finished['output']}")
     settle(page)
