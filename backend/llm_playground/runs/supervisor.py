@@ -210,7 +210,7 @@ class Supervisor:
         """Collect ended children, so that they do not stay as zombies."""
         for run_id, process in list(self._children.items()):
             if process.poll() is not None:
-                del self._children[run_id]
+                self._children.pop(run_id, None)  # another request may have been quicker
 
     def folder(self, run_id: str) -> Path:
         """Return the folder of a run.
