@@ -297,12 +297,15 @@ class Measurement:
         from llm_playground.transformer.loss import head_cross_entropy_sum
 
         class Outside(nn.Module):
-            def __init__(self, vocabulary: int, width: int, tied: bool) -> None:
+            def __init__(self, vocabulary: int, width: int, tied: bool, std: float) -> None:
                 super().__init__()
                 self.embedding = nn.Embedding(vocabulary, width)
                 self.head = nn.Linear(width, vocabulary, bias=False)
                 if tied:
                     self.head.weight = self.embedding.weight
+                # As a model's: the exponentials of wide scores underflow, which a processor is slow at.
+                for weight in self.parameters():
+                    nn.init.normal_(weight, std=std)
 
             def forward(self, ids: Tensor, targets: Tensor | None = None) -> Tensor:
                 hidden: Tensor = self.embedding(ids)
@@ -313,7 +316,9 @@ class Measurement:
 
         config = self.config
         with torch.no_grad():
-            return Outside(config.vocab_size, config.width, config.tied_embeddings).to(self.device)
+            return Outside(config.vocab_size, config.width, config.tied_embeddings, config.init_std).to(
+                self.device
+            )
 
     def _timed(self, model: nn.Module, vocabulary: int, rows: int, length: int) -> tuple[float, float, float]:
         """Return the median seconds of (forward and backward, forward alone, update) of a model."""
