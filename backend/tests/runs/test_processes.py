@@ -44,10 +44,10 @@ def alone(place: Tiny) -> RunRecord:
     return make(place.workspace, "pretrain", place.pretrain(STEPS), seed=3)
 
 
-def together(place: Tiny, processes: int = 2, **more: Any) -> tuple[Supervisor, str]:
+def together(place: Tiny, processes: int = 2, steps: int = STEPS, **more: Any) -> tuple[Supervisor, str]:
     """Start a training of several processes and return once it has done some steps."""
     supervisor = place.supervisor
-    run_id = supervisor.start("pretrain", place.pretrain(STEPS, processes=processes, **more), seed=3).id
+    run_id = supervisor.start("pretrain", place.pretrain(steps, processes=processes, **more), seed=3).id
     until(lambda: supervisor.get(run_id).progress.done > 10, 200, lambda: supervisor.log_tail(run_id))
     return supervisor, run_id
 
@@ -148,7 +148,8 @@ def test_without_its_first_process_a_run_is_dead_and_goes_on_bit_for_bit(
     undisturbed = ended(supervisor, whole)
     _, run_id = together(place)
     found(run_id)[victim].kill()
-    assert ended(supervisor, run_id).state == "died"
+    # Without the launcher both end: the first may notice that the other one went, and say so.
+    assert ended(supervisor, run_id).state in (("died",) if victim == "0" else ("died", "failed"))
     nobody_is_left(run_id)
     resumed = ended(supervisor, supervisor.resume(run_id).id)
     assert losses(supervisor, run_id) == losses(supervisor, whole)
@@ -174,10 +175,11 @@ def test_a_stop_reaches_all_processes(place: Tiny, how: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_many_kills_change_nothing(place: Tiny, parallel: str) -> None:
-    supervisor, whole = together(place, parallel=parallel)
+    steps = 4 * STEPS  # so many that no run is over before it is killed
+    supervisor, whole = together(place, steps=steps, parallel=parallel)
     undisturbed = ended(supervisor, whole)
     chance = random.Random(parallel)
-    run_id = supervisor.start("pretrain", place.pretrain(STEPS, processes=2, parallel=parallel), seed=3).id
+    run_id = supervisor.start("pretrain", place.pretrain(steps, processes=2, parallel=parallel), seed=3).id
     for _ in range(4):
         goal = supervisor.get(run_id).progress.done + chance.randint(2, STEPS // 5)
         until(
