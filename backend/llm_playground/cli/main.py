@@ -47,7 +47,7 @@ COMMANDS = {
     "runs checkpoints": ("forks:checkpoints", "List the checkpoints of a run."),
     "runs pin": ("forks:pin", "Keep a checkpoint in any case."),
     "runs export": ("run_export:export", "Write a run's metrics for other programs."),
-    "runs import": ("run_import:import_", "Make a finished run of TensorBoard's event files."),
+    "runs import": ("run_import:import_", "Make a finished run of TensorBoard's or W&B's files."),
     "runs batch": ("run_batch:batch", "Show what a step read, row by row, with its documents."),
     "runs delete": ("manage:runs_delete", "Move a run to the trash."),
     "runs restore": ("manage:runs_restore", "Bring a deleted run back."),
@@ -91,8 +91,23 @@ def find(arguments: Sequence[str]) -> tuple[str, list[str]] | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 a run ended badly, 2 wrong input."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
     set_thread_environment()
+    try:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return code
+    except LLMPError as error:
+        print(f"llmp: {error}", file=sys.stderr)
+        return 1 if isinstance(error, StorageError) else 2
+    except BrokenPipeError:  # the reader of a pipe has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
@@ -111,20 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     name, rest = found
     module, _, function = COMMANDS[name][0].partition(":")
-    try:
-        call = getattr(importlib.import_module(f"llm_playground.cli.{module}"), function)
-        code: int = call(name, rest)
-        sys.stdout.flush()
-        return code
-    except LLMPError as error:
-        print(f"llmp: {error}", file=sys.stderr)
-        return 1 if isinstance(error, StorageError) else 2
-    except BrokenPipeError:  # the reader of a pipe has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        return 130
+    call = getattr(importlib.import_module(f"llm_playground.cli.{module}"), function)
+    code: int = call(name, rest)
+    return code
 
 
 if __name__ == "__main__":
