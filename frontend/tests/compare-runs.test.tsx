@@ -52,7 +52,7 @@ const page = (routes: Record<string, unknown> = {}) =>
   });
 
 test("two runs lie over each other, beside what differs and what came of them", async () => {
-  const { user } = page();
+  const { user, server } = page();
   expect(await screen.findByText("train/loss: Slow 3 2.5, Fast 3 1.5")).toBeVisible();
   const settings = within(screen.getByRole("region", { name: "Settings that differ" }));
   expect(settings.getByText("training.learning_rate").closest("tr")).toHaveTextContent(
@@ -63,6 +63,9 @@ test("two runs lie over each other, beside what differs and what came of them", 
   expect(figures.getByText("peak_memory_bytes").closest("tr")).toHaveTextContent(/500\sMB–/);
   await user.selectOptions(screen.getByLabelText("Metric"), "perf/mfu");
   expect(await screen.findByText("perf/mfu: Slow 0.1")).toBeVisible();
+  // One curve at a time is read, however many a run has.
+  const read = server.sent("GET", "/api/v1/runs/a/metrics").map(({ query }) => query.get("names"));
+  expect(read).toEqual(["train/loss", "perf/mfu"]);
 });
 
 test("one run alone is not compared, and a run that is gone is told", async () => {

@@ -67,14 +67,14 @@ export function CompareRuns() {
 
 function Compared({ comparison }: { comparison: RunComparison }) {
   const runs = comparison.runs as Run[];
-  const { metrics, version, failed, pending } = useManyMetrics(runs);
-  const [wanted, setWanted] = useState("train/loss");
+  const [name, setName] = useState("train/loss");
+  const { metrics, version, failed, pending } = useManyMetrics(runs, name);
   const [axis, setAxis] = useState<Axis>("step");
   const [logX, setLogX] = useState(false);
   const [logY, setLogY] = useState(false);
   const [smoothing, setSmoothing] = useState(0);
   const names = namesOf(metrics);
-  const name = names.includes(wanted) ? wanted : (names[0] ?? wanted);
+  if (names[0] !== undefined && !names.includes(name)) setName(names[0]);
   return (
     <>
       <ul className="flex flex-wrap gap-x-5 gap-y-2" aria-label="Runs">
@@ -98,12 +98,7 @@ function Compared({ comparison }: { comparison: RunComparison }) {
           <label htmlFor="metric" className="text-sm font-medium">
             Metric
           </label>
-          <Select
-            id="metric"
-            value={name}
-            onChange={(event) => setWanted(event.target.value)}
-            className="w-64"
-          >
+          <Select id="metric" value={name} onChange={(event) => setName(event.target.value)} className="w-64">
             {names.length ? null : <option value={name}>{name}</option>}
             {names.map((item) => (
               <option key={item} value={item}>
