@@ -131,7 +131,8 @@ class TrainingConfig(StageConfig):
     )
     compile: bool = Field(
         False,
-        description="Compile the model (torch.compile): slow to start, faster after; needs a C++ compiler.",
+        description="Compile the model (torch.compile): slow to start, faster after, but not in bf16 on a "
+        "processor; needs a C++ compiler.",
         json_schema_extra=_PRECISION,
     )
     activation_checkpointing: ActivationCheckpointing = Field(

@@ -224,6 +224,12 @@ class _Loop:
             if self.saved_scaler is not None:
                 self.scaler.load(self.saved_scaler)
         if self.config.compile:
+            if result.precision == "bf16" and self.device.startswith("cpu"):
+                self.context.log(
+                    "compile: in bf16 a processor is faster without it, since compiled models take PyTorch's "
+                    "attention. Set compile to false, or precision to float32.",
+                    "warning",
+                )
             self.runner = compiled(self.spread.runner, self.device)
 
     def _resolve_precision(self) -> str:

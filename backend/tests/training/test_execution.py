@@ -90,6 +90,17 @@ def test_without_a_compiler_one_sentence_says_so(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.skipif(MISSING is not None, reason=f"torch.compile cannot be tried here: it needs {MISSING}")
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_compiling_what_is_faster_without_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda model: model)
+    context, _, _ = go(tmp_path, compile=True, precision=precision)
+    said = [text for text in context.messages if text.startswith("compile: in bf16 a processor is faster")]
+    assert len(said) == (precision == "bf16")
+
+
+@pytest.mark.skipif(MISSING is not None, reason=f"torch.compile cannot be tried here: it needs {MISSING}")
 def test_a_compiled_run_goes_on_with_the_same_numbers_and_names(tmp_path: Path) -> None:
     shape = {"dropout": 0.0}
     plain, weights, _ = go(tmp_path / "plain", shape=shape)
