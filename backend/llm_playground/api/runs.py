@@ -135,7 +135,7 @@ def _ids(text: str, least: int, most: int) -> list[str]:
     found = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not least <= len(found) <= most:
         raise InputError(
-            f"ids: {len(found)} runs are named; {least} to {most} are needed.",
+            f"ids: {least} to {most} runs are needed, not {len(found)}.",
             hint="Give ids with commas between.",
             field="ids",
         )
