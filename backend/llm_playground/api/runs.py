@@ -198,7 +198,8 @@ def metrics(
     reader = MetricReader(state.supervisor.folder(run_id) / METRICS_FILE)
     cursor = reader.last_id()
     known = reader.names()
-    wanted = known if names is None else [name for name in names.split(",") if name in known]
+    # A name that another program gave may have commas itself.
+    wanted = known if names is None else [name for name in known if f",{name}," in f",{names},"]
     series, overwritten = {}, {}
     for name in wanted:
         line, overwritten[name] = reader.series(name, points, start=start, end=end)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import math
+from pathlib import Path
 
 from starlette.testclient import TestClient
 from tiny_workspace import Tiny, queue
 
 from llm_playground.core.workspace import Workspace
+from llm_playground.monitoring.event_files import EventFile
 from llm_playground.monitoring.histograms import BINS
 from llm_playground.runs.context import RunContext
+from llm_playground.runs.imports import import_run
 from llm_playground.runs.record import load_record
 
 
@@ -27,6 +30,15 @@ def logged(workspace: Workspace) -> str:
         context.metrics.histograms(step, {"weights/head": [step] * BINS})
     context.close()
     return run_id
+
+
+def test_a_name_with_a_comma_is_found(own_client: TestClient, own_tiny: Tiny, tmp_path: Path) -> None:
+    with EventFile(tmp_path / "theirs") as file:
+        file.scalars(1, 100.0, {"loss, train": 0.5, "loss": 0.25, "rate": 0.125})
+    path = f"/api/v1/runs/{import_run(own_tiny.workspace, file.path).id}/metrics"
+    found = own_client.get(path, params={"names": "loss, train,rate"}).json()
+    values = {name: line["value"] for name, line in found["series"].items()}
+    assert values == {"loss, train": [0.5], "loss": [0.25], "rate": [0.125]}  # "loss" may have been meant too
 
 
 def test_everything_comes_as_csv(own_client: TestClient, own_tiny: Tiny) -> None:
