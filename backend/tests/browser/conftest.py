@@ -205,9 +205,9 @@ def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     started.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def finished(server: Server) -> dict[str, Any]:
-    """A finished quickstart of that server; made here where no test has made one yet."""
+    """The newest finished quickstart of that server; made here where no test has made one yet."""
 
     def found() -> dict[str, Any] | None:
         made = (run for run in server.runs() if run["output"] and run["state"] == "finished")
