@@ -49,6 +49,7 @@ from llm_playground.training.precision import (
 from llm_playground.training.saver import CheckpointSaver
 from llm_playground.training.schedules import learning_rate
 from llm_playground.training.spread import clip_grad_norm, spread
+from llm_playground.transformer import attention_bf16
 
 if TYPE_CHECKING:
     from llm_playground.core.protocols import Context
@@ -224,10 +225,10 @@ class _Loop:
             if self.saved_scaler is not None:
                 self.scaler.load(self.saved_scaler)
         if self.config.compile:
-            if result.precision == "bf16" and self.device.startswith("cpu"):
+            if result.precision == "bf16" and self.device.startswith("cpu") and attention_bf16.available():
                 self.context.log(
-                    "compile: in bf16 a processor is faster without it, since compiled models take PyTorch's "
-                    "attention. Set compile to false, or precision to float32.",
+                    "compile: in bf16 this processor is faster without it, since compiled models take "
+                    "PyTorch's attention. Set compile to false, or precision to float32.",
                     "warning",
                 )
             self.runner = compiled(self.spread.runner, self.device)

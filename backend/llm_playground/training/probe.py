@@ -294,13 +294,14 @@ class Measurement:
         import torch
         from torch import nn
 
+        from llm_playground.transformer.linear import Embedding, Linear
         from llm_playground.transformer.loss import head_cross_entropy_sum
 
         class Outside(nn.Module):
             def __init__(self, vocabulary: int, width: int, tied: bool, std: float) -> None:
                 super().__init__()
-                self.embedding = nn.Embedding(vocabulary, width)
-                self.head = nn.Linear(width, vocabulary, bias=False)
+                self.embedding = Embedding(vocabulary, width)
+                self.head = Linear(width, vocabulary, bias=False)
                 if tied:
                     self.head.weight = self.embedding.weight
                 # As a model's: the exponentials of wide scores underflow, which a processor is slow at.

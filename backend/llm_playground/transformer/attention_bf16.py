@@ -192,13 +192,14 @@ def _join(made: Tensor, heads: tuple[int, int]) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def _has_onednn() -> bool:
+def available() -> bool:
+    """Say whether this processor multiplies in bf16, without which PyTorch's kernel is the better way."""
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def attends(qkv: Tensor) -> bool:
     """Say whether :func:`attend` is for this projection: of training in bf16, on a processor that has it."""
-    return qkv.dtype == torch.bfloat16 and in_bf16(qkv) and _has_onednn()
+    return qkv.dtype == torch.bfloat16 and in_bf16(qkv) and available()
 
 
 def attend(qkv: Tensor, table: tuple[Tensor, Tensor] | None, heads: tuple[int, int], scale: float) -> Tensor:
