@@ -67,14 +67,17 @@ export function CompareRuns() {
 
 function Compared({ comparison }: { comparison: RunComparison }) {
   const runs = comparison.runs as Run[];
-  const [name, setName] = useState("train/loss");
+  const [wanted, setWanted] = useState("train/loss");
+  const [name, setName] = useState(wanted);
   const { metrics, version, failed, pending } = useManyMetrics(runs, name);
   const [axis, setAxis] = useState<Axis>("step");
   const [logX, setLogX] = useState(false);
   const [logY, setLogY] = useState(false);
   const [smoothing, setSmoothing] = useState(0);
   const names = namesOf(metrics);
-  if (names[0] !== undefined && !names.includes(name)) setName(names[0]);
+  // The names come with the first answer; what nobody has logged yet gives way to another as long as that is so.
+  const shown = names.includes(wanted) ? wanted : (names[0] ?? wanted);
+  if (shown !== name) setName(shown);
   return (
     <>
       <ul className="flex flex-wrap gap-x-5 gap-y-2" aria-label="Runs">
@@ -98,7 +101,12 @@ function Compared({ comparison }: { comparison: RunComparison }) {
           <label htmlFor="metric" className="text-sm font-medium">
             Metric
           </label>
-          <Select id="metric" value={name} onChange={(event) => setName(event.target.value)} className="w-64">
+          <Select
+            id="metric"
+            value={name}
+            onChange={(event) => setWanted(event.target.value)}
+            className="w-64"
+          >
             {names.length ? null : <option value={name}>{name}</option>}
             {names.map((item) => (
               <option key={item} value={item}>

@@ -48,7 +48,11 @@ export function ComparedTable({
                 {name}
               </th>
               {values.map((value, place) => (
-                <td key={place} className="px-3 py-1.5 text-right break-words" title={exact(value)}>
+                <td
+                  key={place}
+                  className="min-w-24 px-3 py-1.5 text-right wrap-anywhere"
+                  title={exact(value)}
+                >
                   {figures ? figureText(name, value as number | null) : settingText(value)}
                 </td>
               ))}
